@@ -1,0 +1,1 @@
+"""Orchestration: the export as Dagster assets. Nothing imports this package."""

@@ -1,0 +1,1 @@
+"""Customer journeys, exported: proved complete, explained, undoable."""

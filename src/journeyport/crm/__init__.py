@@ -1,0 +1,1 @@
+"""Delivery to a CRM: match, plan, apply, undo, verify."""

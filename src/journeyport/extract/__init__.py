@@ -1,0 +1,1 @@
+"""Extraction: the walk, the certificate and the cheaper reads beside them."""

@@ -1,0 +1,1 @@
+"""Who is who, why, and how to undo it."""

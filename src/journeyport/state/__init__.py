@@ -1,0 +1,10 @@
+"""What must survive a run and be shared between runs.
+
+One module per concern, each declaring its own SQLAlchemy tables on the metadata of
+`store`; importing this package registers them all. Nothing here decides anything: the
+rules live with those who ask.
+"""
+
+from journeyport.state.store import State
+
+__all__ = ["State"]
