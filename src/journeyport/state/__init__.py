@@ -5,6 +5,7 @@ One module per concern, each declaring its own SQLAlchemy tables on the metadata
 rules live with those who ask.
 """
 
+from journeyport.state import crm
 from journeyport.state.store import State
 
-__all__ = ["State"]
+__all__ = ["State", "crm"]
