@@ -1,0 +1,106 @@
+"""What Dagster shows of the tables: days, column schemas, specs, words for errors.
+
+All of it derives from `journeyport.tables`. What the assets do is said beside them.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+
+import dagster as dg
+
+from journeyport import environment
+from journeyport.errors import ContractError, PermanentError, TransientError
+from journeyport.schema import Column, Kind, Layout, Origin, Table
+
+DAYS = dg.DailyPartitionsDefinition(
+    start_date=environment.first_day().isoformat(),
+    # The open day can be exported too; it is marked PARTIAL until it is closed.
+    end_offset=1,
+)
+
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+"""A range of days is one run that a person can read."""
+
+_TYPES = {
+    Kind.STRING: "string",
+    Kind.INTEGER: "bigint",
+    Kind.NUMBER: "double",
+    Kind.BOOLEAN: "boolean",
+    Kind.INSTANT: "timestamp (UTC)",
+    Kind.DATE: "date",
+    Kind.JSON: "json",
+}
+
+_GROUPS = {
+    Layout.RAW: "landing",
+    Layout.DAILY: "tables",
+    Layout.SNAPSHOT: "identity",
+    Layout.OPERATIONS: "operations",
+}
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """A table's columns for the UI; personal ones carry the tag `pii`."""
+    return dg.TableSchema(
+        columns=[_column(column, table) for column in table.columns],
+        constraints=dg.TableConstraints(other=[f"key: {', '.join(table.key)}"]),
+    )
+
+
+def _column(column: Column, table: Table) -> dg.TableColumn:
+    tags = {"pii": ""} if column.personal else {}
+    if column.origin is not Origin.SOURCE:
+        tags["journeyport/origin"] = column.origin.value
+    source = f" Source: {column.source}." if column.source else ""
+    return dg.TableColumn(
+        name=column.name,
+        type=_TYPES[column.kind],
+        description=f"{column.description}{source}",
+        constraints=dg.TableColumnConstraints(
+            nullable=not column.required, unique=table.key == (column.name,)
+        ),
+        tags=tags,
+    )
+
+
+def spec(
+    table: Table, *, deps: Sequence[str] = (), group: str | None = None
+) -> dg.AssetSpec:
+    """The asset that is a table of the lake."""
+    return dg.AssetSpec(
+        key=table.name,
+        deps=list(deps),
+        description=f"{table.description}\n\nOne row is {table.grain}.",
+        metadata={"dagster/column_schema": column_schema(table)},
+        group_name=group or _GROUPS[table.layout],
+        kinds={"parquet"},
+        tags={"journeyport/layout": table.layout.value},
+        partitions_def=DAYS if table.layout in {Layout.RAW, Layout.DAILY} else None,
+    )
+
+
+def chosen_days(context: dg.AssetExecutionContext) -> list[date]:
+    """The days a run is for.
+
+    Raises:
+        Failure: it was started without days; the sentence says how to choose them.
+    """
+    if not context.has_partition_key and not context.has_partition_key_range:
+        raise dg.Failure(
+            "No days were chosen: start it from the backfill dialog, or choose a day "
+            "in the Launchpad.",
+            allow_retries=False,
+        )
+    return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Turn an error that a person must mend into one sentence without a traceback."""
+    try:
+        yield
+    except (PermanentError, ContractError) as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    except TransientError as error:
+        raise dg.Failure(f"{error} Running it again later may be enough.") from None
