@@ -33,7 +33,11 @@ class ApiError(SandboxError):
     """
 
     def __init__(
-        self, status: int, code: str, message: str, fields: tuple[str, ...] | None = None
+        self,
+        status: int,
+        code: str,
+        message: str,
+        fields: tuple[str, ...] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status

@@ -25,7 +25,9 @@ def long_form(short: str) -> str:
     """Returns the 18-character form of a 15-character id."""
     suffix = ""
     for start in (0, 5, 10):
-        bits = sum(1 << i for i, c in enumerate(short[start : start + 5]) if c.isupper())
+        bits = sum(
+            1 << i for i, c in enumerate(short[start : start + 5]) if c.isupper()
+        )
         suffix += _SUFFIX[bits]
     return short + suffix
 

@@ -198,9 +198,9 @@ def _object(
     if known is None:
         prefix = body.pop("prefix", f"a{ordinal:02d}")
         known = SObject(name, prefix, label=body.pop("label", name))
-        declared = _system_fields(mergeable=body.get("mergeable", False), owned=owned) | (
-            declared
-        )
+        declared = _system_fields(
+            mergeable=body.get("mergeable", False), owned=owned
+        ) | (declared)
     _refuse_unknown(f"the object {name}", body, SObject.__dataclass_fields__)
     return replace(
         known,

@@ -1,0 +1,75 @@
+"""The two web applications of a sandbox, and the switch between them by port."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from salesforce_sandbox import admin, composite, rest
+from salesforce_sandbox.errors import ApiError, Rejection, not_found
+from salesforce_sandbox.gate import Gate
+from salesforce_sandbox.org import Org
+from salesforce_sandbox.web import answer
+
+
+def rest_app(org: Org) -> ASGIApp:
+    """Returns what speaks Salesforce's APIs."""
+    app = _bare(org)
+    # Collections and composite come first: "composite" is no object's name.
+    for router in (composite.router, rest.router):
+        app.include_router(router)
+    return Gate(app, org)
+
+
+def admin_app(org: Org) -> ASGIApp:
+    """Returns what people and tests steer the sandbox with."""
+    app = _bare(org)
+    app.include_router(admin.router)
+    return app
+
+
+def _bare(org: Org) -> FastAPI:
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.state.org = org
+    app.add_exception_handler(ApiError, _api_error)
+    app.add_exception_handler(Rejection, _rejection)
+    app.add_exception_handler(HTTPException, _http_error)
+    return app
+
+
+def _api_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)  # noqa: S101  registered for it only
+    return answer(error.body(), error.status)
+
+
+def _rejection(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Rejection)  # noqa: S101  registered for it only
+    return answer(error.alone().body(), error.status)
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  registered for it only
+    if error.status_code == 405:
+        message = f"HTTP Method '{request.method}' not allowed."
+        return answer(ApiError(405, "METHOD_NOT_ALLOWED", message).body(), 405)
+    return answer(not_found().body(), error.status_code)
+
+
+class ByPort:
+    """Sends requests that came in on the administrator's port to the admin app.
+
+    Args:
+        main: The app for every other port.
+        admin: The app for the administrator's port.
+        admin_port: That port.
+    """
+
+    def __init__(self, main: ASGIApp, admin: ASGIApp, admin_port: int) -> None:
+        self.main, self.admin, self.admin_port = main, admin, admin_port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        server = scope.get("server")
+        chosen = self.admin if server and server[1] == self.admin_port else self.main
+        await chosen(scope, receive, send)
