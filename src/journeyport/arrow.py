@@ -1,0 +1,177 @@
+"""Table declarations as Arrow schemas; casting to them and hashing rows.
+
+Columnar throughout: nothing here loops over rows except the call that hashes them.
+How tables lie on disk is said in `lake`.
+"""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from journeyport.errors import ContractError
+from journeyport.schema import Column, Kind, Table
+
+TYPES: dict[Kind, pa.DataType] = {
+    Kind.STRING: pa.string(),
+    Kind.INTEGER: pa.int64(),
+    Kind.NUMBER: pa.float64(),
+    Kind.BOOLEAN: pa.bool_(),
+    Kind.INSTANT: pa.timestamp("us", "UTC"),
+    Kind.DATE: pa.date32(),
+    Kind.JSON: pa.string(),
+}
+
+_SEPARATOR, _NULL, _ESCAPE = "\x1f", "\x1e", "\x10"
+
+
+def field_of(column: Column) -> pa.Field:
+    """The column as an Arrow field, with its meaning as metadata."""
+    return pa.field(
+        column.name,
+        TYPES[column.kind],
+        nullable=not column.required,
+        metadata={
+            "description": column.description,
+            "personal": "true" if column.personal else "false",
+        },
+    )
+
+
+def schema_of(table: Table) -> pa.Schema:
+    """The table as an Arrow schema; every reader and writer uses this one."""
+    return pa.schema(
+        [field_of(column) for column in table.columns],
+        metadata={"table": table.name, "version": str(table.version)},
+    )
+
+
+def empty(table: Table) -> pa.Table:
+    """The table without rows."""
+    return schema_of(table).empty_table()
+
+
+def conform(table: Table, data: pa.Table) -> pa.Table:
+    """Select, order and cast the columns; fill `_row_hash` where the table has one.
+
+    A missing column that may be null becomes nulls, so that files written before the
+    column was declared stay readable. Columns that were not declared are left out.
+
+    Raises:
+        ContractError: a required column is missing or holds nulls, or a value
+            cannot be cast.
+    """
+    shaped = shape(table, data)
+    if "_row_hash" not in table.names:
+        return shaped
+    place = shaped.schema.get_field_index("_row_hash")
+    field = shaped.schema.field(place)
+    return shaped.set_column(place, field, row_hashes(table, shaped))
+
+
+def shape(table: Table, data: pa.Table) -> pa.Table:
+    """Like `conform`, but keeps the `_row_hash` that is there (absent: empty)."""
+    schema = schema_of(table)
+    arrays = [
+        _array(table, column, field, data)
+        for column, field in zip(table.columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _array(
+    table: Table, column: Column, field: pa.Field, data: pa.Table
+) -> pa.ChunkedArray:
+    if column.name not in data.column_names:
+        if column.name == "_row_hash":
+            return pa.chunked_array([pa.repeat(pa.scalar(""), len(data))])
+        if column.required and len(data):
+            raise ContractError(f"{table.name}.{column.name} is required and missing.")
+        return pa.chunked_array([pa.nulls(len(data), field.type)])
+    values = data.column(column.name)
+    if values.type != field.type:
+        try:
+            values = values.cast(field.type)
+        except pa.ArrowInvalid as error:
+            raise ContractError(
+                f"{table.name}.{column.name} holds values that are no {column.kind}."
+            ) from error
+    if column.required and values.null_count:
+        raise ContractError(f"{table.name}.{column.name} is required and holds nulls.")
+    return values
+
+
+def row_hashes(table: Table, data: pa.Table) -> pa.StringArray:
+    """xxh3_128 over the content columns of each row, hexadecimal.
+
+    Lineage and `_row_hash` itself are left out; null differs from the empty string;
+    equal rows hash equal in whatever batch they stand.
+    """
+    if not len(data):
+        return pa.array([], pa.string())
+    columns = [data.column(column.name) for column in table.content]
+    texts = [_text(values) for values in columns]
+    joined = _joined(texts)
+    nulls = sum(values.null_count for values in columns)
+    if not _unambiguous(joined, nulls, len(data) * (len(texts) - 1)):
+        joined = _joined([_escaped(text) for text in texts])
+    digest = xxhash.xxh3_128_hexdigest
+    return pa.array([digest(text) for text in _bytes(joined)], pa.string())
+
+
+def _joined(texts: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(
+        *texts, _SEPARATOR, null_handling="replace", null_replacement=_NULL
+    )
+
+
+def _text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_string(values.type):
+        return values
+    if pa.types.is_boolean(values.type):
+        return values.cast(pa.uint8()).cast(pa.string())
+    if pa.types.is_timestamp(values.type):
+        return values.cast(pa.int64()).cast(pa.string())
+    if pa.types.is_date(values.type):
+        return values.cast(pa.int32()).cast(pa.string())
+    return values.cast(pa.string())
+
+
+def _unambiguous(joined: pa.ChunkedArray, nulls: int, separators: int) -> bool:
+    """Whether the signs of the join occur as often as the join itself put them."""
+    found = np.zeros(256, np.int64)
+    for chunk in joined.chunks:
+        if chunk.buffers()[2] is None:
+            continue
+        octets = np.frombuffer(chunk.buffers()[2], np.uint8)
+        for sign in (_ESCAPE, _NULL, _SEPARATOR):
+            found[ord(sign)] += np.count_nonzero(octets == ord(sign))
+    return (found[ord(_ESCAPE)], found[ord(_NULL)], found[ord(_SEPARATOR)]) == (
+        0,
+        nulls,
+        separators,
+    )
+
+
+def _escaped(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    for sign, escaped in (
+        (_ESCAPE, f"{_ESCAPE}0"),
+        (_NULL, f"{_ESCAPE}1"),
+        (_SEPARATOR, f"{_ESCAPE}2"),
+    ):
+        values = pc.replace_substring(values, sign, escaped)
+    return values
+
+
+def _bytes(joined: pa.ChunkedArray) -> Iterable[memoryview]:
+    """Each row's bytes as a view into the column's buffer: nothing is copied."""
+    for chunk in joined.chunks:
+        _, offsets, data = chunk.buffers()
+        width = 4 if pa.types.is_string(chunk.type) else 8
+        edges = memoryview(offsets).cast("i" if width == 4 else "q")
+        edges = edges[chunk.offset : chunk.offset + len(chunk) + 1]
+        view = memoryview(data) if data is not None else memoryview(b"")
+        yield from (view[low:high] for low, high in pairwise(edges))

@@ -1,0 +1,413 @@
+"""The lake: Parquet in three layouts, replaced whole, manifests last.
+
+    raw_engagements/account=A/day=D/<run>-<window>.parquet   append-only
+    <table>/account=A/day=D/part-0.parquet                   daily
+    <table>/part-0.parquet                                   snapshot, operations
+    _manifests/account=A/day=D.json, _manifests/<table>.json
+
+Readable as it stands by DuckDB, pandas, polars and Spark. The same rows give the same
+bytes, and a file whose content did not change is not touched. What the rows mean is
+said elsewhere; so is which account-days may be delivered.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from journeyport.arrow import empty, shape
+from journeyport.errors import ArgumentError
+from journeyport.lake.catalogue import create_views, write_catalogue
+from journeyport.lake.files import FileInfo, Files
+from journeyport.lake.manifests import Manifest, TableFacts
+from journeyport.lake.writing import TableFile, written
+from journeyport.schema import Layout, Table
+from journeyport.tables import BY_NAME, DAILY, RAW_ENGAGEMENTS
+
+__all__ = ["DayWriter", "FileInfo", "Lake", "Manifest", "TableFacts"]
+
+_ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_DAY_FOLDER = re.compile(r"day=(\d{4}-\d\d-\d\d)(?:\.json)?")
+_RAW = RAW_ENGAGEMENTS.name
+
+
+class Lake:
+    """A lake at a folder or URL; opening it does no I/O.
+
+    Args:
+        url_or_path: a folder, `file://…`, `s3://…`.
+    """
+
+    def __init__(self, url_or_path: str | Path) -> None:
+        self.files = Files(url_or_path)
+        self.url = self.files.url
+
+    # raw
+
+    def append_raw(
+        self, account: str, day: date, run_id: str, window: str, data: pa.Table
+    ) -> FileInfo:
+        """Add document versions; a repeated call with run and window replaces."""
+        name = f"{_name(run_id)}-{_name(window)}.parquet"
+        return self._put_raw(account, day, name, data)
+
+    def replace_raw(self, account: str, day: date, data: pa.Table) -> FileInfo:
+        """Put these versions in place of all the account-day's (for a purge only)."""
+        before = self.raw_files(account, day)
+        name = "rewritten-0.parquet"
+        folder = _folder(_RAW, account, day)
+        if f"{folder}/{name}" in before:
+            name = "rewritten-1.parquet"
+        info = self._put_raw(account, day, name, data)
+        for path in before:
+            if path != f"{folder}/{name}":
+                self.files.delete(path)
+        return info
+
+    def _put_raw(self, account: str, day: date, name: str, data: pa.Table) -> FileInfo:
+        content = written(shape(RAW_ENGAGEMENTS, data))
+        path = f"{_folder(_RAW, account, day)}/{name}"
+        with self.files.draft(path) as draft:
+            draft.stream.write(content)
+            size, digest = draft.facts()
+            draft.keep()
+        return FileInfo(path, len(data), size, digest)
+
+    def raw_files(self, account: str, day: date) -> list[str]:
+        """Paths of the account-day's raw files, relative to the lake, sorted."""
+        folder = _folder(_RAW, account, day)
+        return [
+            f"{folder}/{name}"
+            for name in self.files.names(folder)
+            if name.endswith(".parquet") and not name.startswith((".", "_"))
+        ]
+
+    def read_raw(
+        self, account: str, day: date, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """All document versions of the account-day, in the order of the files."""
+        return self._read(
+            RAW_ENGAGEMENTS, self.raw_files(account, day), columns=columns
+        )
+
+    def held_versions(self, account: str, day: date) -> set[tuple[str, str]]:
+        """(engagement_id, content_hash) of all that is held."""
+        held = self.read_raw(account, day, ["engagement_id", "content_hash"])
+        return set(
+            zip(
+                held.column("engagement_id").to_pylist(),
+                held.column("content_hash").to_pylist(),
+                strict=True,
+            )
+        )
+
+    def raw_days(self, account: str) -> list[date]:
+        """The days of which raw documents are held, in order."""
+        return _days(self.files.names(f"{_RAW}/account={_safe(account)}"))
+
+    # daily
+
+    def day_writer(self, account: str, day: date) -> "DayWriter":
+        """Write an account-day batch by batch."""
+        return DayWriter(self, account, day)
+
+    def write_day(
+        self,
+        account: str,
+        day: date,
+        tables: Mapping[str, pa.Table],
+        *,
+        run_id: str,
+        facts: Mapping[str, Any],
+    ) -> Manifest:
+        """Replace all daily tables of the account-day; absent ones become empty.
+
+        The rows must be in the order of each table's key.
+        """
+        with self.day_writer(account, day) as writer:
+            for name, data in tables.items():
+                writer.write(name, data)
+            return writer.commit(run_id=run_id, facts=facts)
+
+    def read_day(
+        self, table: str, account: str, day: date, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """One table of one account-day; empty and typed when there is none."""
+        path = f"{_folder(table, account, day)}/part-0.parquet"
+        paths = [path] if self.files.exists(path) else []
+        return self._read(_table(table), paths, columns=columns)
+
+    def read(
+        self,
+        table: str,
+        start: date | None = None,
+        end: date | None = None,
+        accounts: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """A table over a range of UTC days, both ends included.
+
+        Snapshots have no days: they are read whole, of the accounts asked for.
+        """
+        declared = _table(table)
+        if declared.layout in (Layout.SNAPSHOT, Layout.OPERATIONS):
+            whole = self._read(declared, self._snapshot_paths(table))
+            if accounts is not None and "account_id" in declared.names:
+                known = pa.array(list(accounts), pa.string())
+                whole = whole.filter(pc.is_in(whole.column("account_id"), known))
+            return whole if columns is None else whole.select(list(columns))
+        paths = self.paths(table, start, end, accounts)
+        return self._read(declared, paths, columns=columns)
+
+    def paths(
+        self,
+        table: str,
+        start: date | None = None,
+        end: date | None = None,
+        accounts: Sequence[str] | None = None,
+    ) -> list[str]:
+        """Paths of a table's files over a range of days, relative to the lake."""
+        declared = _table(table)
+        if declared.layout in (Layout.SNAPSHOT, Layout.OPERATIONS):
+            return self._snapshot_paths(table)
+        found: list[str] = []
+        for account in self.accounts() if accounts is None else accounts:
+            raw = declared.layout is Layout.RAW
+            for day in self.raw_days(account) if raw else self.days(account):
+                if (start and day < start) or (end and day > end):
+                    continue
+                if raw:
+                    found += self.raw_files(account, day)
+                else:
+                    found.append(f"{_folder(table, account, day)}/part-0.parquet")
+        return found
+
+    def days(self, account: str) -> list[date]:
+        """The account's days whose tables are complete, in order."""
+        return _days(self.files.names(f"_manifests/account={_safe(account)}"))
+
+    def manifest(self, account: str, day: date) -> Manifest | None:
+        """What the account-day consists of; None before it was written."""
+        return self._manifest(_day_manifest(account, day))
+
+    def accounts(self) -> list[str]:
+        """The accounts of which anything is held, sorted."""
+        folders = {*self.files.names("_manifests"), *self.files.names(_RAW)}
+        prefix = "account="
+        return sorted(
+            name.removeprefix(prefix) for name in folders if name.startswith(prefix)
+        )
+
+    # snapshots
+
+    def write_snapshot(self, table: str, data: pa.Table, *, run_id: str) -> Manifest:
+        """Replace a whole table; rows are put in the order of its key."""
+        declared = _table(table)
+        ordered = shape(declared, data).sort_by(
+            [(name, "ascending") for name in declared.key]
+        )
+        with TableFile(self.files, f"{table}/part-0.parquet", declared) as file:
+            file.write(ordered)
+            info = file.finish()
+            return self._commit({table: (file, info)}, run_id, f"{table}.json", {})
+
+    def read_snapshot(
+        self, table: str, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """The whole table; empty and typed when it was never written."""
+        return self._read(_table(table), self._snapshot_paths(table), columns=columns)
+
+    def snapshot_manifest(self, table: str) -> Manifest | None:
+        """What the snapshot consists of; None before it was written."""
+        return self._manifest(f"_manifests/{_table(table).name}.json")
+
+    def _snapshot_paths(self, table: str) -> list[str]:
+        path = f"{table}/part-0.parquet"
+        return [path] if self.files.exists(path) else []
+
+    # documents
+
+    def write_document(self, path: str, content: bytes) -> bool:
+        """Keep a document beside the tables; False when it was there already."""
+        return self.files.write(_inside(path), content)
+
+    def read_document(self, path: str) -> bytes:
+        """A document's bytes.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return self.files.read(_inside(path))
+
+    # reading by SQL
+
+    def create_views(self, connection: Any) -> None:
+        """Create a view per table in an open DuckDB connection."""
+        create_views(connection, self.files)
+
+    def write_catalogue(self, path: str | Path) -> None:
+        """Write a DuckDB file of views over this lake, aside, then renamed."""
+        write_catalogue(Path(path), self.files)
+
+    # within
+
+    def _read(
+        self,
+        table: Table,
+        paths: Iterable[str],
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:
+        wanted = list(columns) if columns is not None else list(table.names)
+        parts = [self._part(table, path, wanted) for path in paths]
+        return pa.concat_tables(parts) if parts else empty(table).select(wanted)
+
+    def _part(self, table: Table, path: str, wanted: list[str]) -> pa.Table:
+        with self.files.filesystem.open_input_file(self.files.place(path)) as source:
+            file = pq.ParquetFile(source)
+            there = [name for name in wanted if name in file.schema_arrow.names]
+            data = file.read(columns=there)
+        if there == wanted and data.schema.equals(
+            pa.schema([_field(table, name) for name in wanted])
+        ):
+            return data
+        return _cast(table, data, wanted)
+
+    def _manifest(self, path: str) -> Manifest | None:
+        if not self.files.exists(path):
+            return None
+        return Manifest.of(self.files.read(path), path)
+
+    def _commit(
+        self,
+        files: Mapping[str, tuple[TableFile, FileInfo]],
+        run_id: str,
+        manifest_name: str,
+        facts: Mapping[str, Any],
+        *,
+        account: str = "",
+        day: str = "",
+    ) -> Manifest:
+        tables = {
+            name: TableFacts(
+                info.path, info.rows, info.bytes, info.sha256, BY_NAME[name].version
+            )
+            for name, (_, info) in files.items()
+        }
+        manifest = Manifest(run_id, tables, facts, account, day)
+        path = f"_manifests/{manifest_name}"
+        before = self._manifest(path)
+        touched = False
+        for file, info in files.values():
+            if info.changed:
+                file.keep()
+                touched = True
+            else:
+                file.drop()
+        if not touched and before is not None and manifest.same(before):
+            return before
+        self.files.write(path, manifest.to_bytes())
+        return Manifest(run_id, tables, facts, account, day, changed=True)
+
+
+class DayWriter:
+    """All daily tables of one account-day, written batch by batch.
+
+    Args:
+        lake: where.
+        account: the account.
+        day: the UTC day.
+    """
+
+    def __init__(self, lake: Lake, account: str, day: date) -> None:
+        self._lake = lake
+        self._account = account
+        self._day = day
+        self._files: dict[str, TableFile] = {}
+
+    def __enter__(self) -> Self:
+        for table in DAILY:
+            path = f"{_folder(table.name, self._account, self._day)}/part-0.parquet"
+            self._files[table.name] = TableFile(self._lake.files, path, table)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for file in self._files.values():
+            file.drop()
+
+    def write(self, table: str, data: pa.Table) -> None:
+        """Add rows to a table, in the order of its key over all batches."""
+        self._files[table].write(data)
+
+    def commit(self, *, run_id: str, facts: Mapping[str, Any]) -> Manifest:
+        """Give all files their names, the manifest last."""
+        done = {name: (file, file.finish()) for name, file in self._files.items()}
+        manifest = _day_manifest(self._account, self._day).removeprefix("_manifests/")
+        return self._lake._commit(  # noqa: SLF001 - one class in two parts
+            done,
+            run_id,
+            manifest,
+            facts,
+            account=self._account,
+            day=self._day.isoformat(),
+        )
+
+
+def _table(name: str) -> Table:
+    if name not in BY_NAME:
+        raise ArgumentError(
+            f"There is no table {name!r}; there are {', '.join(BY_NAME)}."
+        )
+    return BY_NAME[name]
+
+
+def _field(table: Table, name: str) -> pa.Field:
+    return empty(table).schema.field(name)
+
+
+def _cast(table: Table, data: pa.Table, wanted: list[str]) -> pa.Table:
+    fields = [_field(table, name) for name in wanted]
+    arrays = [
+        data.column(field.name).cast(field.type)
+        if field.name in data.column_names
+        else pa.chunked_array([pa.nulls(len(data), field.type)])
+        for field in fields
+    ]
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _safe(name: str) -> str:
+    if not _ACCOUNT.fullmatch(name):
+        raise ArgumentError(
+            f"{name!r} cannot be part of a path; letters, digits, dot, dash and "
+            "underscore can."
+        )
+    return name
+
+
+def _name(text: str) -> str:
+    """A file name's part: what paths and globs may trip over becomes a dash."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_") or "x"
+
+
+def _inside(path: str) -> str:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise ArgumentError(f"{path!r} does not stay inside the lake.")
+    return path
+
+
+def _folder(table: str, account: str, day: date) -> str:
+    return f"{table}/account={_safe(account)}/day={day.isoformat()}"
+
+
+def _day_manifest(account: str, day: date) -> str:
+    return f"_manifests/account={_safe(account)}/day={day.isoformat()}.json"
+
+
+def _days(names: Iterable[str]) -> list[date]:
+    found = (_DAY_FOLDER.fullmatch(name) for name in names)
+    return sorted(date.fromisoformat(match.group(1)) for match in found if match)

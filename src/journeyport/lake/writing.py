@@ -1,0 +1,96 @@
+"""Parquet as the lake writes it: the same rows give the same bytes.
+
+A row group has a fixed number of rows, whatever batches the rows came in. Which files
+there are is said in the package itself.
+"""
+
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from journeyport.arrow import schema_of, shape
+from journeyport.lake.files import FileInfo, Files
+from journeyport.schema import Table
+
+ROW_GROUP = 100_000
+
+OPTIONS = {
+    "compression": "zstd",
+    "compression_level": 3,
+    "version": "2.6",
+    "data_page_version": "1.0",
+    "write_statistics": True,
+    "store_schema": True,
+}
+
+
+def written(data: pa.Table) -> pa.Buffer:
+    """The table as a Parquet file's bytes."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(data.combine_chunks(), sink, row_group_size=ROW_GROUP, **OPTIONS)
+    return sink.getvalue()
+
+
+class TableFile:
+    """One table's file, written batch by batch.
+
+    The rows of all batches together must be in the order of the table's key.
+
+    Args:
+        files: where.
+        path: the file's path.
+        table: its declaration.
+    """
+
+    def __init__(self, files: Files, path: str, table: Table) -> None:
+        self._files = files
+        self._path = path
+        self._table = table
+        self._draft = files.draft(path)
+        self._writer = pq.ParquetWriter(self._draft.stream, schema_of(table), **OPTIONS)
+        self._waiting: list[pa.Table] = []
+        self._count = 0
+        self.rows = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drop()
+
+    def write(self, data: pa.Table) -> None:
+        """Add rows."""
+        self._waiting.append(shape(self._table, data))
+        self._count += len(data)
+        self.rows += len(data)
+        while self._count >= ROW_GROUP:
+            self._group(ROW_GROUP)
+
+    def finish(self) -> FileInfo:
+        """Write what waits; say what the file would be, without giving it its name."""
+        if self._count:
+            self._group(self._count)
+        self._writer.close()
+        size, digest = self._draft.facts()
+        same = self._files.size(self._path) == size and (
+            self._files.sha256(self._path) == digest
+        )
+        return FileInfo(self._path, self.rows, size, digest, changed=not same)
+
+    def keep(self) -> None:
+        """Give the file its name."""
+        self._draft.keep()
+
+    def drop(self) -> None:
+        """Leave what was there; nothing happens after `keep`."""
+        self._draft.drop()
+
+    def _group(self, rows: int) -> None:
+        # Combined first: pages must not show in which batches the rows came.
+        waiting = pa.concat_tables(self._waiting)
+        group = waiting.slice(0, rows).combine_chunks()
+        self._writer.write_table(group, row_group_size=max(rows, 1))
+        rest = waiting.slice(rows)
+        self._waiting = [rest] if len(rest) else []
+        self._count = len(rest)
