@@ -150,7 +150,7 @@ def _parse(values: Mapping[str, str]) -> Settings:
     notes = [_did_you_mean(name, known) for name in sorted(unknown)]
     for name in sorted(own):
         account = name.rpartition("_")[2]
-        if account not in settings.accounts:
+        if account not in {each.upper() for each in settings.accounts}:
             notes.append(
                 f"{PREFIX}{name.upper()} is not used: JOURNEYPORT_ACCOUNTS does not "
                 f"name {account}."

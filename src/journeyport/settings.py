@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -27,7 +27,15 @@ from journeyport.errors import SettingsError
 
 PREFIX = "JOURNEYPORT_"
 
-PER_ACCOUNT = ("client_id", "client_secret", "app_key", "time_zone", "phone_region")
+PER_ACCOUNT = (
+    "client_id",
+    "client_secret",
+    "app_key",
+    "username",
+    "password",
+    "time_zone",
+    "phone_region",
+)
 """Settings that a suffix such as `_ABCDEF` gives to one account alone."""
 
 FIRST_DAY = date(2025, 1, 1)
@@ -46,8 +54,8 @@ def _names(value: object) -> object:
 
 
 def _account(value: str) -> str:
-    if not re.fullmatch(r"[A-Z]{6}", value):
-        raise ValueError("an account is exactly six capital letters")
+    if not re.fullmatch(r"[A-Za-z]{6}", value):
+        raise ValueError("an account is exactly six letters")
     return value
 
 
@@ -125,6 +133,10 @@ class Settings(BaseModel):
     app_key: SecretStr | None = _setting(
         None, "The application key sent with every call.", _PLATFORM, "…"
     )
+    username: str | None = _setting(
+        None, "A user with the role Agent, where clients need one.", _PLATFORM, "reader"
+    )
+    password: SecretStr | None = _setting(None, "That user's password.", _PLATFORM, "…")
     channels: Names = _setting(
         (),
         "Channels to ask for where a search by date alone is refused.",
@@ -176,8 +188,11 @@ class Settings(BaseModel):
     salesforce_username: str | None = _setting(
         None, "The integration user, for the JWT sign-in.", _CRM, "jp@acme.example"
     )
-    salesforce_private_key: SecretStr | None = _setting(
-        None, "The private key (PEM), for the JWT sign-in.", _CRM, "…"
+    salesforce_private_key_file: Path | None = _setting(
+        None, "The private key (PEM file), for the JWT sign-in.", _CRM, "./key.pem"
+    )
+    salesforce_audience: Literal["login", "test"] = _setting(
+        "login", "login for production, test for a sandbox (JWT).", _CRM, "login"
     )
     salesforce_base_url: Origin | None = _setting(
         None,
@@ -231,7 +246,7 @@ class Settings(BaseModel):
 
     def of(self, name: str, account: str | None = None) -> Any:
         """A setting's value: the account's own where it has one, else the common."""
-        own = self.per_account.get(f"{name}_{account}") if account else None
+        own = self.per_account.get(f"{name}_{account.upper()}") if account else None
         return getattr(self, name) if own is None else own
 
 

@@ -1,0 +1,166 @@
+"""From settings to the plain objects that the work is done with.
+
+Everything is made when it is first asked for, so that a command needs the settings of
+what it uses and no others. Nothing here does the work.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from journeyport import loopback
+from journeyport.client import AccountAccess, SourceClient, SourceConfig
+from journeyport.clock import Clock, SetClock, SystemClock
+from journeyport.crm.config import CrmConfig, Login
+from journeyport.errors import SettingsError
+from journeyport.identity.config import IdentityConfig, load_config
+from journeyport.lake import Lake
+from journeyport.settings import PREFIX, Settings, secret
+from journeyport.state import State
+
+_SALESFORCE = (
+    "salesforce_domain",
+    "salesforce_client_id",
+    "salesforce_client_secret",
+    "salesforce_username",
+    "salesforce_private_key_file",
+)
+
+
+class Deployment:
+    """One installation of journeyport, as its settings describe it.
+
+    Args:
+        read: gives the settings; called once, when one of them is first wanted.
+    """
+
+    def __init__(self, read: Callable[[], Settings]) -> None:
+        self._read = read
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings; a rehearsal's are checked to stay on this machine.
+
+        Raises:
+            SettingsError: one is wrong.
+        """
+        settings = self._read()
+        if settings.loopback_only:
+            for name in (
+                "source_url",
+                "lake_url",
+                "state_url",
+                "warehouse_url",
+                "salesforce_base_url",
+            ):
+                loopback.require(getattr(settings, name), f"{PREFIX}{name.upper()}")
+            loopback.refuse_others()
+        return settings
+
+    @cached_property
+    def home(self) -> Path:
+        """The folder of everything kept on this machine; made, for its owner only."""
+        home = self.settings.home.absolute()
+        try:
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise SettingsError(
+                f"The folder {home} of JOURNEYPORT_HOME cannot be made "
+                f"({error.strerror}); name one that this user may write to."
+            ) from None
+        return home
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The computer's clock, or the set one of a rehearsal."""
+        instant = self.settings.clock
+        return SystemClock() if instant is None else SetClock(instant)
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts to work on.
+
+        Raises:
+            SettingsError: none are named.
+        """
+        accounts: tuple[str, ...] = self.settings.need("accounts")
+        return accounts
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake."""
+        return Lake(self.settings.lake_url or str(self.home / "lake"))
+
+    @cached_property
+    def state(self) -> State:
+        """The state."""
+        return State(self.settings.state_url or f"sqlite:///{self.home / 'state.db'}")
+
+    @cached_property
+    def warehouse_url(self) -> str:
+        """The warehouse's SQLAlchemy URL."""
+        default = f"duckdb:///{self.home / 'warehouse.duckdb'}"
+        return self.settings.warehouse_url or default
+
+    @cached_property
+    def source(self) -> SourceClient:
+        """The source, signed in to lazily.
+
+        Raises:
+            SettingsError: a setting of the source is missing.
+        """
+        settings = self.settings
+        config = SourceConfig(
+            base_url=settings.need("source_url"),
+            accounts=tuple(self._access(account) for account in self.accounts),
+            concurrency=settings.concurrency,
+        )
+        return SourceClient(config, self.clock)
+
+    def _access(self, account: str) -> AccountAccess:
+        settings = self.settings
+        return AccountAccess(
+            account_id=account,
+            client_id=settings.need("client_id", account),
+            client_secret=secret(settings.need("client_secret", account)) or "",
+            app_key=secret(settings.need("app_key", account)) or "",
+            username=settings.of("username", account),
+            password=secret(settings.of("password", account)),
+        )
+
+    @cached_property
+    def identity(self) -> IdentityConfig:
+        """The identity rules: the packaged ones or one's own."""
+        return load_config(self.settings.identity_rules)
+
+    @cached_property
+    def crm(self) -> CrmConfig | None:
+        """The CRM delivery; None where no setting of Salesforce is made.
+
+        Raises:
+            SettingsError: some are made and others are missing.
+        """
+        settings = self.settings
+        if all(getattr(settings, name) is None for name in _SALESFORCE):
+            return None
+        login = Login(
+            domain=settings.need("salesforce_domain"),
+            consumer_key=settings.need("salesforce_client_id"),
+            consumer_secret=secret(settings.salesforce_client_secret) or "",
+            username=settings.salesforce_username or "",
+            private_key_file=str(settings.salesforce_private_key_file or ""),
+            audience=settings.salesforce_audience,
+        )
+        return CrmConfig(
+            login,
+            plan_dir=self.home / "plans",
+            base_url=settings.salesforce_base_url or "",
+            mapping_path=settings.salesforce_mapping,
+        )
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        opened = vars(self)
+        for name in ("source", "state"):
+            if name in opened:
+                opened.pop(name).close()
