@@ -1,0 +1,92 @@
+"""Serving both applications in one process, on sockets that are bound beforehand.
+
+The sockets listen before anything is announced, so that whoever reads the announcement
+can connect at once. One thread does everything: requests see each other's writes in the
+order they came.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+#: A header block larger than this is refused by the server itself.
+HEADER_LIMIT = 32 * 1024
+
+
+class _Server(uvicorn.Server):
+    """A server whose signals are somebody else's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any that is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    listener.listen(256)
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """The URL under which a listening socket is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _server(app: ASGIApp) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            # the service's own clock tells the date
+            date_header=False,
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+
+
+async def run(
+    applications: list[tuple[ASGIApp, socket.socket]],
+    ready: Callable[[], None],
+    stop: asyncio.Event,
+) -> None:
+    """Serve every application on its socket until ``stop`` is set."""
+    servers = [_server(app) for app, _ in applications]
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[listener]))
+        for server, (_, listener) in zip(servers, applications, strict=True)
+    ]
+    while not all(server.started for server in servers):
+        if any(task.done() for task in tasks):
+            break
+        await asyncio.sleep(0.005)
+    else:
+        ready()
+        await stop.wait()
+    for server in servers:
+        server.should_exit = True
+    await asyncio.gather(*tasks)
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """End cleanly on Ctrl-C and on SIGTERM."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)

@@ -1,0 +1,90 @@
+"""The parts of one running service, put together; it answers no request itself."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import orjson
+
+from customer_journey.auth import Access
+from customer_journey.clock import Clock
+from customer_journey.store import Store
+from customer_journey.writes import Writes
+
+#: Bytes of a body beyond which nothing is read: 50 engagements' worth.
+BODY_LIMIT = 256 * 1024
+
+
+class RequestLog:
+    """One JSON line per request: how it was asked and answered, never for whom.
+
+    Neither identifier values nor secrets are written: of a search only its bounds and
+    its page, of a path only its template with the account.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._file: TextIO | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append one line."""
+        if self._file is not None:
+            self._file.write(orjson.dumps(line).decode() + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+@dataclass
+class Service:
+    """What the operations work with."""
+
+    store: Store
+    clock: Clock
+    access: Access
+    writes: Writes
+    log: RequestLog
+    body_limit: int = BODY_LIMIT
+    started: float = field(default_factory=time.monotonic)
+    requests: Counter[str] = field(default_factory=Counter)
+
+    def close(self) -> None:
+        """Close the database and the log."""
+        self.store.close()
+        self.log.close()
+
+
+def open_service(
+    database: str,
+    *,
+    clock: Clock | None = None,
+    write_lag: int = 0,
+    request_log: Path | None = None,
+    body_limit: int = BODY_LIMIT,
+) -> Service:
+    """Open a database and put a service on it.
+
+    Args:
+        database: an SQLAlchemy URL or the path of an SQLite file.
+        clock: the service's clock; the machine's when absent.
+        write_lag: microseconds between a write and its appearance.
+        request_log: a file for one JSON line per request.
+        body_limit: the largest body that is read, in bytes.
+    """
+    store = Store(database)
+    clock = clock or Clock()
+    return Service(
+        store=store,
+        clock=clock,
+        access=Access(store, clock),
+        writes=Writes(store, clock, write_lag),
+        log=RequestLog(request_log),
+        body_limit=body_limit,
+    )
