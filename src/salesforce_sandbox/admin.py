@@ -65,7 +65,7 @@ def forget_calls(call: Wired) -> Response:
 
 @router.put("/clock")
 def set_clock(call: Wired) -> Response:
-    """Sets or moves the time: ``{"now": …, "frozen": …}`` or ``{"advance": seconds}``."""
+    """Sets the time, ``{"now": …, "frozen": …}``, or moves it, ``{"advance": s}``."""
     body = call.record()
     if "advance" in body:
         call.org.clock.advance(float(body["advance"]))

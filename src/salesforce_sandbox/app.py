@@ -7,32 +7,33 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from salesforce_sandbox import admin, composite, rest
+from salesforce_sandbox import admin, composite, jobs, rest
+from salesforce_sandbox.bulk import Bulk
 from salesforce_sandbox.errors import ApiError, Rejection, not_found
 from salesforce_sandbox.gate import Gate
 from salesforce_sandbox.org import Org
 from salesforce_sandbox.web import answer
 
 
-def rest_app(org: Org) -> ASGIApp:
+def rest_app(org: Org, bulk: Bulk) -> ASGIApp:
     """Returns what speaks Salesforce's APIs."""
-    app = _bare(org)
+    app = _bare(org, bulk)
     # Collections and composite come first: "composite" is no object's name.
-    for router in (composite.router, rest.router):
+    for router in (composite.router, jobs.router, rest.router):
         app.include_router(router)
     return Gate(app, org)
 
 
-def admin_app(org: Org) -> ASGIApp:
+def admin_app(org: Org, bulk: Bulk) -> ASGIApp:
     """Returns what people and tests steer the sandbox with."""
-    app = _bare(org)
+    app = _bare(org, bulk)
     app.include_router(admin.router)
     return app
 
 
-def _bare(org: Org) -> FastAPI:
+def _bare(org: Org, bulk: Bulk) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    app.state.org = org
+    app.state.org, app.state.bulk = org, bulk
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(Rejection, _rejection)
     app.add_exception_handler(HTTPException, _http_error)
@@ -70,6 +71,7 @@ class ByPort:
         self.main, self.admin, self.admin_port = main, admin, admin_port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
         server = scope.get("server")
         chosen = self.admin if server and server[1] == self.admin_port else self.main
         await chosen(scope, receive, send)

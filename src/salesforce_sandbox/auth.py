@@ -1,7 +1,7 @@
 """Sign-in: OAuth client credentials and JWT bearer, and the sessions they give.
 
-The connected app is one: its key and secret are made with the org and kept in it. A public
-key, when one is configured, checks JWT assertions.
+The connected app is one: its key and secret are made with the org and kept in it. A
+public key, when one is configured, checks JWT assertions.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ def root() -> None:
 
 @app.command()
 def serve(
+    *,
     database: Annotated[Path, typer.Option(help="SQLite file; made when missing.")],
     port: Annotated[int, typer.Option(help="Port of the APIs; 0 takes any.")] = 0,
     admin_port: Annotated[int, typer.Option(help="Port of the admin door.")] = 0,

@@ -101,7 +101,7 @@ def retrieve_many(version: str, sobject: str, call: Wired) -> Response:
     """Answers up to 2,000 records by id, asked for in the body."""
     body = call.record()
     fields = ",".join(body.get("fields") or [])
-    asked = Call(call.org, "GET", version, {"fields": fields})
+    asked = Call(call.org, call.bulk, "GET", version, {"fields": fields})
     found = call.org.sobject(sobject)
     return answer(_retrieved(asked, found, list(body.get("ids") or []), version))
 
@@ -142,7 +142,8 @@ def _limit(items: list[Any], maximum: int) -> None:
         raise ApiError(
             400,
             "EXCEEDED_ID_LIMIT",
-            f"record limit reached. cannot submit more than {maximum} records into this "
+            f"record limit reached. cannot submit more than {maximum} records into "
+            "this "
             "call",
         )
 
@@ -212,8 +213,7 @@ def _carry_out(
     results: list[Saved | Rejection] = []
     try:
         with call.org.writer(allow_save=call.allow_save) as writer:
-            for attempt in attempts:
-                results.append(_tried(writer, attempt))
+            results.extend(_tried(writer, attempt) for attempt in attempts)
             if all_or_none and any(isinstance(r, Rejection) for r in results):
                 raise _RolledBack
     except _RolledBack:
@@ -331,13 +331,14 @@ def _dispatch(call: Call, part: dict[str, Any]) -> Response:
     address = urlsplit(str(part.get("url", "")))
     method = str(part.get("method", "GET")).upper()
     for route in [*router.routes, *rest.router.routes]:
-        if not isinstance(route, APIRoute) or method not in route.methods:
+        if not isinstance(route, APIRoute) or method not in (route.methods or ()):
             continue
         match = route.path_regex.match(address.path.rstrip("/"))
-        if match is None or route.path in {DATA + "/composite"}:
+        if match is None or route.path == DATA + "/composite":
             continue
         inner = Call(
             org=call.org,
+            bulk=call.bulk,
             method=method,
             version=match.groupdict().get("version", ""),
             query=dict(parse_qsl(address.query)),

@@ -91,7 +91,8 @@ def parent_key(schema: Schema, kind: str, name: str) -> tuple[SObject, Field]:
     if key is None or not (key.external_id or key.name == "Id"):
         raise Rejection(
             "INVALID_FIELD",
-            f"Field name provided, {name} does not match an External ID, Salesforce Id, "
+            f"Field name provided, {name} does not match an External ID, Salesforce "
+            "Id, "
             f"or indexed field for {kind}",
         )
     return target, key

@@ -53,7 +53,7 @@ class ApiError(SandboxError):
         return [entry]
 
 
-class Rejection(SandboxError):
+class Rejection(SandboxError):  # noqa: N818  what the platform does to a record
     """One record is refused.
 
     Args:
@@ -82,7 +82,8 @@ class Rejection(SandboxError):
 
     def bulk(self) -> str:
         """Returns the error as Bulk 2.0 writes it into ``sf__Error``."""
-        return f"{self.code}:{self.message}:{' '.join(self.fields)}{' ' if self.fields else ''}--"
+        fields = "".join(f"{name} " for name in self.fields)
+        return f"{self.code}:{self.message}:{fields}--"
 
     def alone(self) -> ApiError:
         """Returns the error of a request that was about this record only."""

@@ -1,7 +1,7 @@
 """Faults that can be seeded: what goes wrong, where, and how often.
 
-A fault stays armed until it has struck ``times`` times. Where it strikes is in the module
-that it concerns: requests in ``gate``, rows and jobs in ``org`` and ``bulk``.
+A fault stays armed until it has struck ``times`` times. Where it strikes is in the
+module that it concerns: requests in ``gate``, rows and jobs in ``org`` and ``bulk``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ REQUEST_KINDS = {
 }
 OTHER_KINDS = {
     "row_lock": "UNABLE_TO_LOCK_ROW for a row that was to be written",
-    "slow_job": "a closed Bulk job is not begun before its state was read `polls` times",
+    "slow_job": "a closed Bulk job is not begun before its state was read `polls` "
+    "times",
     "job_failed": "a Bulk job fails after `rows` rows; the others are unprocessed",
 }
 KINDS = REQUEST_KINDS | OTHER_KINDS

@@ -38,6 +38,7 @@ class Gate:
         self.app, self.org = app, org
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -29,15 +29,16 @@ def kind_of(method: str, path: str) -> str:
     """Returns what a call is counted as, such as ``query`` or ``collections_write``."""
     for name, pattern in _KINDS:
         if re.search(pattern, path, re.IGNORECASE):
-            if name == "describe" and method == "POST":
-                name = "record"
-            if name == "job":
-                return {"POST": "job_create", "PATCH": "job_state"}.get(
-                    method, "job_poll"
-                )
-            reading = method == "GET" or path.rstrip("/").endswith("/query")
-            return f"{name}_write" if name in _WRITES and not reading else name
+            return _detailed(name, method, path)
     return "other"
+
+
+def _detailed(name: str, method: str, path: str) -> str:
+    if name == "job":
+        return {"POST": "job_create", "PATCH": "job_state"}.get(method, "job_poll")
+    kind = "record" if name == "describe" and method == "POST" else name
+    reading = method == "GET" or path.rstrip("/").endswith("/query")
+    return f"{kind}_write" if kind in _WRITES and not reading else kind
 
 
 class Limits:

@@ -1,21 +1,21 @@
 """A SOQL tree run over the store: names resolved, SQL built, answers shaped.
 
-Null follows SOQL and not SQL: ``!=`` and ``NOT IN`` keep rows without a value. Paging of
-long answers is in ``cursors``; the language itself in ``soql``.
+Null follows SOQL and not SQL: ``!=`` and ``NOT IN`` keep rows without a value. Paging
+of long answers is in ``cursors``; the language itself in ``soql``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from salesforce_sandbox import ids
 from salesforce_sandbox.errors import ApiError
-from salesforce_sandbox.schema import NUMBER_TYPES, TEXT_TYPES, Field, SObject
+from salesforce_sandbox.literals import day_range, invalid_type, literal, no_such_column
+from salesforce_sandbox.schema import Field, SObject
 from salesforce_sandbox.soql import (
     Both,
     Comparison,
@@ -27,7 +27,7 @@ from salesforce_sandbox.soql import (
     malformed,
 )
 from salesforce_sandbox.store import Store
-from salesforce_sandbox.values import read_day, read_instant, show_instant
+from salesforce_sandbox.values import show_instant
 
 Record = dict[str, Any]
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -55,29 +55,6 @@ class Answer:
 
     total: int
     records: list[Record]
-
-
-def no_such_column(name: str, entity: str) -> ApiError:
-    """Returns the error for a field that the object does not have."""
-    return ApiError(
-        400,
-        "INVALID_FIELD",
-        f"\nERROR at Row:1:Column:1\nNo such column '{name}' on entity '{entity}'. If you "
-        "are attempting to use a custom field, be sure to append the '__c' after the "
-        "custom field name. Please reference your WSDL or the describe call for the "
-        "appropriate names.",
-    )
-
-
-def invalid_type(name: str) -> ApiError:
-    """Returns the error for an object that the org does not have."""
-    return ApiError(
-        400,
-        "INVALID_TYPE",
-        f"\nERROR at Row:1:Column:1\nsObject type '{name}' is not supported. If you are "
-        "attempting to use a custom object, be sure to append the '__c' after the entity "
-        "name. Please reference your WSDL or the describe call for the appropriate names.",
-    )
 
 
 def run(
@@ -134,7 +111,7 @@ class _Plan:
         self.columns = self._columns()
 
     def _conditions(self) -> list[sa.ColumnElement[bool]]:
-        found = []
+        found: list[sa.ColumnElement[bool]] = []
         if not self.deleted:
             found.append(self.root.c.IsDeleted.is_(False))
         if self.query.where is not None:
@@ -199,9 +176,12 @@ class _Plan:
             raise ApiError(
                 400,
                 "INVALID_FIELD",
-                f"\nERROR at Row:1:Column:1\nDidn't understand relationship '{name}' in "
-                "field path. If you are attempting to use a custom relationship, be sure "
-                "to append the '__r' after the custom relationship name. Please reference "
+                f"\nERROR at Row:1:Column:1\nDidn't understand relationship '{name}' "
+                "in "
+                "field path. If you are attempting to use a custom relationship, be "
+                "sure "
+                "to append the '__r' after the custom relationship name. Please "
+                "reference "
                 "your WSDL or the describe call for the appropriate names.",
             )
         deeper = (*parents, str(lookup.relationship))
@@ -254,10 +234,10 @@ class _Plan:
         if operator in {"INCLUDES", "EXCLUDES"}:
             padded = sa.literal(";").concat(column).concat(";")
             hits = [padded.contains(f";{v.value};", autoescape=True) for v in values]
-            found = sa.func.coalesce(sa.or_(*hits), sa.false())
-            return found if operator == "INCLUDES" else sa.not_(found)
+            has = sa.func.coalesce(sa.or_(*hits), sa.false())
+            return has if operator == "INCLUDES" else sa.not_(has)
         plain = [literal(field, v) for v in values if v.kind != "null"]
-        found = column.in_(plain)
+        found: sa.ColumnElement[bool] = column.in_(plain)
         if any(v.kind == "null" for v in values):
             found = sa.or_(found, column.is_(None))
             return found if operator == "IN" else sa.not_(found)
@@ -287,13 +267,14 @@ class _Plan:
             return column.like(str(right), escape="\\")
         if operator == "!=":
             return _or_null(column, column != right)
-        return {
+        compared: sa.ColumnElement[bool] = {
             "=": column == right,
             "<": column < right,
             "<=": column <= right,
             ">": column > right,
             ">=": column >= right,
         }[operator]
+        return compared
 
     def select(self) -> sa.Select[Any]:
         """Returns the SQL for the records."""
@@ -322,7 +303,7 @@ class _Plan:
         return sa.select(sa.func.count()).select_from(inner.subquery())
 
     def _order(self) -> list[sa.ColumnElement[Any]]:
-        found = []
+        found: list[sa.ColumnElement[Any]] = []
         for key in self.query.order:
             column = self.place(key.path).column
             ordered = column.desc() if key.descending else column.asc()
@@ -382,59 +363,3 @@ def _or_null(
     column: sa.ColumnElement[Any], condition: sa.ColumnElement[bool]
 ) -> sa.ColumnElement[bool]:
     return sa.or_(column.is_(None), condition)
-
-
-def literal(field: Field, value: Literal) -> Any:
-    """Returns a literal as the field's column holds it.
-
-    Raises:
-        ApiError: INVALID_FIELD, when the literal is of another type.
-    """
-    if field.type in {"id", "reference"} and value.kind == "string":
-        full = ids.normalise(value.value)
-        if full is None:
-            message = f"invalid ID field: {value.value}"
-            raise ApiError(400, "INVALID_QUERY_FILTER_OPERATOR", message)
-        return full
-    if field.type in TEXT_TYPES and value.kind == "string":
-        return value.value
-    if field.type in NUMBER_TYPES and value.kind == "number":
-        return value.value
-    if field.type == "boolean" and value.kind == "boolean":
-        return value.value
-    if field.type == "datetime" and value.kind == "instant":
-        moment = read_instant(value.value)
-        if moment is not None:
-            return show_instant(moment)
-    if field.type == "date" and value.kind == "day":
-        return read_day(value.value)
-    quoted = "should be" if field.type in TEXT_TYPES else "should not be"
-    raise ApiError(
-        400,
-        "INVALID_FIELD",
-        f"\nERROR at Row:1:Column:1\nvalue of filter criterion for field '{field.name}' "
-        f"must be of type {field.type} and {quoted} enclosed in quotes",
-    )
-
-
-def day_range(word: str, now: datetime) -> tuple[datetime, datetime]:
-    """Returns the half-open range of UTC days that a date word means.
-
-    Raises:
-        ApiError: MALFORMED_QUERY, for a word that this sandbox does not speak.
-    """
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    day = timedelta(days=1)
-    name, _, count = word.partition(":")
-    if name == "TODAY":
-        return today, today + day
-    if name == "YESTERDAY":
-        return today - day, today
-    if name == "TOMORROW":
-        return today + day, today + 2 * day
-    if name == "LAST_N_DAYS" and count:
-        return today - int(count) * day, today + day
-    if name == "NEXT_N_DAYS" and count:
-        return today + day, today + (int(count) + 1) * day
-    msg = f"unexpected token: {word}"
-    raise malformed(msg)

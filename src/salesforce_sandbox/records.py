@@ -1,8 +1,8 @@
 """Writing records: everything that the platform checks before a row changes.
 
-One ``Writer`` lives for one transaction. The checks run in the platform's order: rights,
-the fields' own limits, required fields, parents, validation rules, duplicate rules,
-unique values. A refused record has changed nothing.
+One ``Writer`` lives for one transaction. The checks run in the platform's order:
+rights, the fields' own limits, required fields, parents, validation rules, duplicate
+rules, unique values. A refused record has changed nothing.
 """
 
 from __future__ import annotations
@@ -54,8 +54,15 @@ class Writer:
     before_create: Callable[[], None] | None = None
     system: bool = False
 
-    def create(self, sobject: SObject, draft: Draft) -> Saved:
+    def create(
+        self, sobject: SObject, draft: Draft, *, free: str | None = None
+    ) -> Saved:
         """Creates a record.
+
+        Args:
+            sobject: Its object.
+            draft: Its values.
+            free: A field whose value is known to be no other record's.
 
         Raises:
             Rejection: The record breaks a rule.
@@ -74,7 +81,9 @@ class Writer:
                 row[field.name] = bool(row[field.name])
         if "OwnerId" in row and row["OwnerId"] is None:
             row["OwnerId"] = self.user
-        self._check(sobject, row, set(row), creating=True)
+        self._check(sobject, row, set(row) - {free}, creating=True)
+        if free is not None:
+            check(sobject.fields[free], row[free])
         if self.before_create is not None:
             self.before_create()
         row["Id"] = self.store.new_id(sobject)
@@ -103,12 +112,11 @@ class Writer:
         """
         value = draft.values.get(external.name)
         if external.name == "Id":
-            rest = Draft(
-                {k: v for k, v in draft.values.items() if k != "Id"}, draft.parents
-            )
+            others = {k: v for k, v in draft.values.items() if k != "Id"}
+            given = Draft(others, draft.parents)
             if value is None:
-                return self.create(sobject, rest)
-            return self.update(sobject, value, rest)
+                return self.create(sobject, given)
+            return self.update(sobject, value, given)
         if value is None:
             raise Rejection("MISSING_ARGUMENT", f"{external.name} not specified")
         found = self.store.find(self.connection, sobject, {external.name: value})
@@ -121,7 +129,7 @@ class Writer:
                 (external.name,),
             )
         if not found:
-            return self.create(sobject, draft)
+            return self.create(sobject, draft, free=external.name)
         # The key itself is not written again: it may differ in case only.
         rest = {k: v for k, v in draft.values.items() if k != external.name}
         return self._change(sobject, found[0], Draft(rest, draft.parents))
@@ -182,7 +190,8 @@ class Writer:
         if closed:
             raise Rejection(
                 "INVALID_FIELD_FOR_INSERT_UPDATE",
-                f"Unable to create/update fields: {', '.join(closed)}. Please check the "
+                f"Unable to create/update fields: {', '.join(closed)}. Please check "
+                "the "
                 "security settings of this field and verify that it is read/write for "
                 "your profile or permission set.",
                 tuple(closed),
@@ -212,15 +221,16 @@ class Writer:
         return full
 
     def _parent(self, key: ParentKey) -> str:
-        found = self.store.find(
+        found = self.store.find_ids(
             self.connection, key.target, {key.field.name: key.value}
         )
         if len(found) == 1:
-            return str(found[0]["Id"])
+            return found[0]
         what = "not found" if not found else "matches more than one record"
         raise Rejection(
             "INVALID_FIELD",
-            f"Foreign key external ID: {key.value} {what} for field {key.field.name} in "
+            f"Foreign key external ID: {key.value} {what} for field {key.field.name} "
+            "in "
             f"entity {key.target.name}",
         )
 
@@ -245,15 +255,15 @@ class Writer:
                 self._check_unique(sobject, field, row)
 
     def _check_unique(self, sobject: SObject, field: Field, row: Row) -> None:
-        others = self.store.find(
+        others = self.store.find_ids(
             self.connection, sobject, {field.name: row[field.name]}
         )
         for other in others:
-            if other["Id"] != row.get("Id"):
+            if other != row.get("Id"):
                 raise Rejection(
                     "DUPLICATE_VALUE",
                     f"duplicate value found: {field.name} duplicates value on record "
-                    f"with id: {other['Id']}",
+                    f"with id: {other}",
                 )
 
     def _number(self, sobject: SObject, row: Row) -> None:

@@ -1,7 +1,7 @@
 """Deleting, undeleting and merging records, and what becomes of their children.
 
-Lookups to a deleted record are emptied; undeleting fills those again that are still empty.
-Emptying and re-pointing change a child's SystemModstamp only.
+Lookups to a deleted record are emptied; undeleting fills those again that are still
+empty. Emptying and re-pointing change a child's SystemModstamp only.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from salesforce_sandbox import describe as described
-from salesforce_sandbox import drafts, ids, query, recycle, soql
+from salesforce_sandbox import drafts, ids, literals, query, recycle, soql
 from salesforce_sandbox.auth import OAuthError
 from salesforce_sandbox.errors import ApiError, Rejection, not_found
 from salesforce_sandbox.org import API_VERSION
@@ -258,7 +258,7 @@ def show(call: Call, sobject: SObject, row: Row, version: str) -> dict[str, Any]
     for name in names or list(sobject.fields):
         field = sobject.find(name)
         if field is None:
-            raise query.no_such_column(name, sobject.name)
+            raise literals.no_such_column(name, sobject.name)
         chosen.append(field.name)
     body: dict[str, Any] = {"attributes": query.link(sobject.name, row["Id"], version)}
     return body | {name: row[name] for name in dict.fromkeys([*chosen, "Id"])}
@@ -326,7 +326,7 @@ def _with_address(page: dict[str, Any], version: str, door: str) -> dict[str, An
 
 
 def _page_size(call: Call) -> int:
-    """Returns the rows a page: the org's, or what the caller asks for (200 to 2,000)."""
+    """Returns the rows a page: the org's, or what the caller asks for."""
     options = call.headers.get("sforce-query-options", "")
     asked = re.search(r"batchSize=(\d+)", options)
     if asked is None:

@@ -1,7 +1,7 @@
 """Validation rules and duplicate rules, declared with the schema, tried on a record.
 
-A validation rule's condition is written like SOQL's WHERE and refuses the record while it
-is true; a bare word on the right may name another field of the record.
+A validation rule's condition is written like SOQL's WHERE and refuses the record while
+it is true; a bare word on the right may name another field of the record.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from salesforce_sandbox import query
+from salesforce_sandbox import literals
 from salesforce_sandbox.errors import Rejection
 from salesforce_sandbox.schema import Field, SObject
 from salesforce_sandbox.soql import (
@@ -56,7 +56,7 @@ def holds(condition: Condition, sobject: SObject, row: Row, now: datetime) -> bo
         return all(found) if condition.word == "AND" else any(found)
     field = sobject.find(condition.path)
     if field is None:
-        raise query.no_such_column(condition.path, sobject.name)
+        raise literals.no_such_column(condition.path, sobject.name)
     return _compare(condition, field, sobject, row, now)
 
 
@@ -97,9 +97,9 @@ def _value(
         other = sobject.find(value.value)
         if other is not None:
             return row.get(other.name)
-        first, _ = query.day_range(value.value, now)
+        first, _ = literals.day_range(value.value, now)
         return first.date().isoformat() if field.type == "date" else show_instant(first)
-    return query.literal(field, value)
+    return literals.literal(field, value)
 
 
 def _fold(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """What an org declares: objects, fields, rules, and how a YAML file says so.
 
-The file beside this module, ``org.yaml``, is the org out of the box; a second file in the
-same form adds objects and fields to it or replaces them. No rows live here, and nothing
-here knows SQLite or HTTP.
+The file beside this module, ``org.yaml``, is the org out of the box; a second file in
+the same form adds objects and fields to it or replaces them. No rows live here, and
+nothing here knows SQLite or HTTP.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from salesforce_sandbox.app import ByPort, admin_app, rest_app
+from salesforce_sandbox.bulk import Bulk
 from salesforce_sandbox.org import Org
 from salesforce_sandbox.schema import Schema, load
 
@@ -76,9 +77,9 @@ def _url(bound: socket.socket) -> str:
 
 
 def _server(
-    org: Org, steering: socket.socket, listening: Callable[[], None]
+    org: Org, bulk: Bulk, steering: socket.socket, listening: Callable[[], None]
 ) -> _Server:
-    app = ByPort(rest_app(org), admin_app(org), steering.getsockname()[1])
+    app = ByPort(rest_app(org, bulk), admin_app(org, bulk), steering.getsockname()[1])
     config = uvicorn.Config(
         app,
         http="h11",
@@ -99,7 +100,11 @@ def run(
     listening: Callable[[], None],
 ) -> None:
     """Serves until the process is told to end; calls ``listening`` once it answers."""
-    _server(org, steering, listening).run(sockets=[main, steering])
+    bulk = Bulk(org)
+    try:
+        _server(org, bulk, steering, listening).run(sockets=[main, steering])
+    finally:
+        bulk.close()
 
 
 @contextmanager
@@ -110,7 +115,8 @@ def running(
     org = Org(database, schema or load(), public_key=public_key)
     main, steering = bind("127.0.0.1", 0), bind("127.0.0.1", 0)
     ready = threading.Event()
-    server = _server(org, steering, ready.set)
+    bulk = Bulk(org)
+    server = _server(org, bulk, steering, ready.set)
     thread = threading.Thread(
         target=lambda: asyncio.run(server.serve(sockets=[main, steering]))
     )
@@ -123,4 +129,5 @@ def running(
         thread.join()
         main.close()
         steering.close()
+        bulk.close()
         org.close()

@@ -1,10 +1,10 @@
 """SOQL, read into a tree: the subset that the sandbox speaks.
 
 ``SELECT`` with fields, parent fields, ``COUNT()``, aggregates and ``FIELDS(ALL)``;
-``FROM``; ``WHERE`` with ``= != <> < <= > >= IN NOT IN LIKE INCLUDES EXCLUDES``, ``AND OR
-NOT``, semi-joins, null, dates, instants and date words; ``GROUP BY``; ``ORDER BY`` with
-``NULLS``; ``LIMIT``; ``OFFSET``; ``ALL ROWS``. Child sub-queries in SELECT are not. What
-fields mean, and the SQL, is in ``query``.
+``FROM``; ``WHERE`` with ``= != <> < <= > >= IN NOT IN LIKE INCLUDES EXCLUDES``, ``AND
+OR NOT``, semi-joins, null, dates, instants and date words; ``GROUP BY``; ``ORDER BY``
+with ``NULLS``; ``LIMIT``; ``OFFSET``; ``ALL ROWS``. Child sub-queries in SELECT are
+not. What fields mean, and the SQL, is in ``query``.
 """
 
 from __future__ import annotations

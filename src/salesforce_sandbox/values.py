@@ -2,8 +2,8 @@
 
 A column holds text, a number, a boolean, a date as ``YYYY-MM-DD`` or an instant in the
 one form that the REST API answers, ``YYYY-MM-DDTHH:MM:SS.000+0000``; both sort as text.
-Salesforce keeps whole seconds, so fractions are cut. Rules that need other rows (unique,
-references) are not here but in ``records``.
+Salesforce keeps whole seconds, so fractions are cut. Rules that need other rows
+(unique, references) are not here but in ``records``.
 """
 
 from __future__ import annotations
@@ -165,7 +165,8 @@ def check(field: Field, value: Any) -> None:
         if abs(value) >= 10**digits:
             raise Rejection(
                 "NUMBER_OUTSIDE_VALID_RANGE",
-                f"{field.label}: value outside of valid range on numeric field: {value}",
+                f"{field.label}: value outside of valid range on numeric field: "
+                f"{value}",
                 (field.name,),
             )
 

@@ -11,6 +11,7 @@ import orjson
 from fastapi import Depends, Request
 from starlette.responses import Response
 
+from salesforce_sandbox.bulk import Bulk
 from salesforce_sandbox.errors import ApiError
 from salesforce_sandbox.org import Org
 
@@ -20,6 +21,7 @@ class Call:
     """One request: read from the wire, or made from a part of a composite request."""
 
     org: Org
+    bulk: Bulk
     method: str
     version: str = ""
     query: dict[str, str] = field(default_factory=dict)
@@ -66,6 +68,7 @@ async def read_call(request: Request) -> Call:
     host, port = request.scope["server"]
     return Call(
         org=request.app.state.org,
+        bulk=request.app.state.bulk,
         method=request.method,
         version=request.path_params.get("version", ""),
         query=dict(request.query_params),
