@@ -5,7 +5,26 @@ One module per concern, each declaring its own SQLAlchemy tables on the metadata
 rules live with those who ask.
 """
 
-from journeyport.state import crm
+from journeyport.state import (
+    certificates,
+    crm,
+    identity,
+    leases,
+    rejects,
+    warehouse,
+    watch,
+    windows,
+)
 from journeyport.state.store import State
 
-__all__ = ["State", "crm"]
+__all__ = [
+    "State",
+    "certificates",
+    "crm",
+    "identity",
+    "leases",
+    "rejects",
+    "warehouse",
+    "watch",
+    "windows",
+]

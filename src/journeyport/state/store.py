@@ -5,13 +5,14 @@ PostgreSQL where several machines share the state.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from journeyport.errors import PermanentError, SettingsError
 
@@ -171,3 +172,29 @@ class Instant(sa.types.TypeDecorator[Any]):
         """From microseconds to an aware datetime."""
         del dialect
         return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def upsert(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert rows by primary key, or put them in the place of those there.
+
+    All rows name the same columns; columns they do not name keep what they hold.
+    """
+    if not rows:
+        return
+    insert: Any = _INSERTS[connection.dialect.name](table)
+    keys = [column.name for column in table.primary_key]
+    rest = {name: insert.excluded[name] for name in rows[0] if name not in keys}
+    statement = (
+        insert.on_conflict_do_update(index_elements=keys, set_=rest)
+        if rest
+        else insert.on_conflict_do_nothing(index_elements=keys)
+    )
+    connection.execute(statement, [dict(row) for row in rows])
+
+
+_INSERTS: Mapping[str, Callable[[sa.Table], Any]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}

@@ -1,0 +1,410 @@
+"""The walk over one window, as a generator: questions out, answers in. Pure.
+
+It never asks for page two of a list that moves. One answer is one snapshot, sorted
+newest first, so whatever is dated after its oldest row is complete; the next question
+ends at that row. docs/extraction.md has the argument. Nothing here knows a network,
+a file or the time; what an answer breaks is found in `checks`.
+"""
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple, NoReturn
+
+from journeyport.extract.checks import Breach, breaches, disorder, within
+from journeyport.extract.rules import ALL, Rules
+from journeyport.wire import (
+    MILLISECOND,
+    PAGE,
+    SECOND,
+    Answer,
+    Ask,
+    Row,
+    ceil_to,
+    floor_to,
+)
+
+_TRIES = 3
+"""How often a question is asked whose answers cannot be used."""
+
+_READS = 6
+"""How often a tick is read until two reads agree."""
+
+_WALKS = 3
+"""How often a window is walked that has fewer rows than the source counts."""
+
+_PAGES = 400
+"""Pages of one tick after which it is given up: 20,000 rows dated alike."""
+
+Steps = Generator[Ask, Answer, "WindowResult"]
+_Part = Generator[Ask, Answer, None]
+_Asked = Generator[Ask, Answer, Answer]
+
+
+class Proof(StrEnum):
+    """How a window was shown to be complete; the later, the weaker."""
+
+    PROVEN = "PROVEN"
+    """By short pages and totals."""
+    PROVEN_BY_REREAD = "PROVEN_BY_REREAD"
+    """A tick of it by two identical reads in a row."""
+    UNPROVEN = "UNPROVEN"
+    """Not."""
+
+    @staticmethod
+    def weakest(proofs: "Sequence[Proof]") -> "Proof":
+        """The weakest of some; PROVEN of none."""
+        return max(proofs, key=list(Proof).index, default=Proof.PROVEN)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one walk covers: `[lo, hi]`, both included, under one base filter."""
+
+    lo: datetime
+    hi: datetime
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """What a walk found out about its window.
+
+    Attributes:
+        window: what was walked.
+        calls: questions asked.
+        ids: the engagements found in it.
+        proof: how complete it is.
+        breaches: assumptions that answers broke, with how often.
+    """
+
+    window: Window
+    calls: int
+    ids: frozenset[str]
+    proof: Proof
+    breaches: dict[str, int]
+
+
+@dataclass
+class Seen:
+    """What the walks of one account in one run learn for each other.
+
+    Attributes:
+        largest: the most rows seen in an answer; a page that long may be full.
+        total_trusted: no total was caught lying.
+        canary: a question that had rows in this run.
+    """
+
+    largest: int = 0
+    total_trusted: bool = True
+    canary: Ask | None = None
+
+    def learn(self, ask: Ask, answer: Answer) -> None:
+        """Take in one answer that can be used."""
+        self.largest = max(self.largest, len(answer.rows))
+        if answer.rows and self.canary is None and ask.page_number == 1:
+            self.canary = ask
+
+
+class _UnprovenError(Exception):
+    pass
+
+
+class _Oldest(NamedTuple):
+    key: str
+    start: datetime
+    upper: datetime
+
+
+@dataclass
+class Walk:
+    """One walk; `steps` asks, `taken` hands over the rows since the last call.
+
+    Attributes:
+        account: whose engagements are asked for.
+        window: what to cover.
+        seen: what other walks of the run learned; shared.
+        rules: all of them, outside tests.
+        given: a question up to the window's end that is answered already; it may
+            reach further back than the window does.
+    """
+
+    account: str
+    window: Window
+    seen: Seen = field(default_factory=Seen)
+    rules: Rules = ALL
+    given: tuple[Ask, Answer] | None = None
+
+    _dates: dict[str, datetime | None] = field(default_factory=dict, init=False)
+    _fresh: list[Row] = field(default_factory=list, init=False)
+    _notes: Counter[str] = field(default_factory=Counter, init=False)
+    _calls: int = field(default=0, init=False)
+    _tick: timedelta = field(default=MILLISECOND, init=False)
+    _first_total: int | None = field(default=None, init=False)
+    _reread: bool = field(default=False, init=False)
+
+    def taken(self) -> list[Row]:
+        """The rows accepted since the last call, in the order they came."""
+        rows, self._fresh = self._fresh, []
+        return rows
+
+    def steps(self) -> Steps:
+        """Ask, be sent each answer, return the result."""
+        proof = Proof.PROVEN
+        try:
+            yield from self._counted()
+        except _UnprovenError:
+            proof = Proof.UNPROVEN
+        if proof is Proof.PROVEN and self._reread:
+            proof = Proof.PROVEN_BY_REREAD
+        notes = dict(sorted(self._notes.items()))
+        ids = frozenset(self._dates)
+        return WindowResult(self.window, self._calls, ids, proof, notes)
+
+    def _counted(self) -> _Part:
+        """Walk; where fewer rows were found than counted at first, count and repeat.
+
+        Erasures explain a first total that was higher. Rows that the source still
+        counts and that no answer showed do not.
+        """
+        lo, hi = self.window.lo, self.window.hi
+        for _ in range(_WALKS):
+            yield from self._descend(lo, hi)
+            found, first = len(self._dates), self._first_total
+            if not (self.rules.count and self.seen.total_trusted):
+                return
+            if first is None or found >= first:
+                return
+            answer = yield from self._ask(lo, hi, size=1)
+            if answer.total is None or answer.total <= found:
+                return
+            self._first_total = None
+        self._unproven(Breach.COUNT)
+
+    def _descend(self, lo: datetime, hi: datetime) -> _Part:
+        """From `hi` down to `lo`, each question ending where the last answer did."""
+        bound, last = hi, None
+        while True:
+            answer = yield from self._given_or_asked(lo, bound)
+            if last is not None and self._lacks(answer, last, bound):
+                bound, answer = yield from self._find(last, lo, bound, answer)
+            if self.rules.order and disorder(answer):
+                yield from self._halve(lo, bound)
+                return
+            if self._closed(answer):
+                return
+            last = _oldest(answer)
+            if last is None and answer.rows:
+                self._unproven(Breach.UNDATED)
+            following = self._bound(last) if last is not None else bound
+            if following > bound:
+                self._coarse()
+            if following >= bound:
+                following, last = (yield from self._stuck(lo, bound)), None
+            if following < lo:
+                return
+            bound = following
+
+    def _given_or_asked(self, lo: datetime, bound: datetime) -> _Asked:
+        if self.given is None:
+            return (yield from self._ask(lo, bound))
+        (ask, answer), self.given = self.given, None
+        self._calls += 1
+        if not self._usable(ask, answer):
+            return (yield from self._ask(lo, bound))
+        # The total of a longer window closes nothing here.
+        return answer if ask.lo == lo else replace(answer, total=None)
+
+    def _stuck(self, lo: datetime, bound: datetime) -> Generator[Ask, Answer, datetime]:
+        """Nothing older than one tick came: read the tick, go on below it."""
+        below = bound - self._tick
+        if self.rules.ties:
+            yield from self._read_tick(max(lo, below), bound)
+        return below
+
+    def _bound(self, oldest: _Oldest) -> datetime:
+        """Where the next question ends: the oldest row's own tick."""
+        if not self.rules.round_up:
+            return floor_to(oldest.start, self._tick)
+        bound = ceil_to(oldest.upper, self._tick)
+        return bound if self.rules.inclusive_bound else bound - self._tick
+
+    def _closed(self, answer: Answer) -> bool:
+        """Whether the source has nothing beyond this answer.
+
+        A page as long as the longest seen may be a full one: it closes nothing. A
+        total that was caught lying closes nothing either; only an empty answer does.
+        """
+        found = len({row.key for row in answer.rows})
+        if found == 0 or not self.seen.total_trusted:
+            return found == 0 and (answer.total == 0 or not self.seen.total_trusted)
+        if self.rules.short_page and found >= min(PAGE, self.seen.largest):
+            return False
+        return found == answer.total if self.rules.rows_equal_total else found < PAGE
+
+    # broken order
+
+    def _halve(self, lo: datetime, hi: datetime) -> _Part:
+        """Without an order, only a window that fits one page is known to be whole."""
+        answer = yield from self._ask(lo, hi)
+        if not self.seen.total_trusted:
+            self._unproven(Breach.TOTAL)
+        if self._closed(answer):
+            return
+        if hi - lo <= self._tick:
+            yield from self._read_tick(lo, hi)
+            return
+        middle = floor_to(lo + (hi - lo) / 2, MILLISECOND)
+        yield from self._halve(middle, hi)
+        yield from self._halve(lo, middle)
+
+    # ties
+
+    def _read_tick(self, lo: datetime, hi: datetime) -> _Part:
+        """Page through one tick until two reads in a row agree."""
+        before: set[str] | None = None
+        for _ in range(_READS):
+            keys, total = yield from self._read_pages(lo, hi)
+            agreed = keys == before or not self.rules.reread
+            if agreed and self._counts(len(keys), total):
+                self._reread = True
+                return
+            before = keys
+        self._unproven(Breach.TICK)
+
+    def _counts(self, found: int, total: int | None) -> bool:
+        """Whether the total speaks for what two reads agree on, or is itself a lie.
+
+        Below the rows it is a lie; above them, too, where they are a short page, which
+        shows that there is no more. Above several full pages it may be the paging.
+        """
+        if not self.seen.total_trusted or total == found:
+            return True
+        if total is not None and total > found >= self.seen.largest:
+            return False
+        self._lie()
+        return True
+
+    def _read_pages(
+        self, lo: datetime, hi: datetime
+    ) -> Generator[Ask, Answer, tuple[set[str], int | None]]:
+        keys: set[str] = set()
+        for number in range(1, _PAGES + 1):
+            answer = yield from self._ask(lo, hi, number=number)
+            if not answer.rows:
+                return keys, answer.total
+            keys |= {row.key for row in answer.rows}
+            short = number > 1 or len(answer.rows) < self.seen.largest
+            if short and self.seen.total_trusted and answer.total == len(keys):
+                return keys, answer.total
+        return self._unproven(Breach.TICK)
+
+    # the row that gave the bound
+
+    def _lacks(self, answer: Answer, row: _Oldest, bound: datetime) -> bool:
+        if not self.rules.bound_row or any(r.key == row.key for r in answer.rows):
+            return False
+        oldest = _oldest(answer)
+        # A full page within one tick need not hold this very row of the tick.
+        return oldest is None or oldest.start < bound - self._tick
+
+    def _find(
+        self, row: _Oldest, lo: datetime, bound: datetime, answer: Answer
+    ) -> Generator[Ask, Answer, tuple[datetime, Answer]]:
+        """The row that gave the bound did not come back: find out why."""
+        wider = floor_to(bound, SECOND) + SECOND
+        again = yield from self._ask(lo, wider)
+        if all(r.key != row.key for r in again.rows):
+            return bound, answer  # erased in between, which the claim allows
+        third = yield from self._ask(lo, bound)
+        if any(r.key == row.key for r in third.rows):
+            self._notes[Breach.STALE] += 1
+            return bound, third
+        self._coarse()
+        return wider, (yield from self._ask(lo, wider))
+
+    def _coarse(self) -> None:
+        if self._tick != SECOND:
+            self._notes[Breach.RESOLUTION] += 1
+            self._tick = SECOND
+
+    # one question
+
+    def _ask(
+        self, lo: datetime, hi: datetime, size: int = PAGE, number: int = 1
+    ) -> _Asked:
+        ask = Ask(lo, hi, size, number, self.window.channels)
+        for left in reversed(range(_TRIES)):
+            answer = yield from self._answered(ask)
+            if left and number == 1 and answer.total and not answer.rows:
+                self._notes[Breach.TOTAL] += 1  # asked again before it is believed
+            elif self._usable(ask, answer):
+                return answer
+        raise _UnprovenError
+
+    def _answered(self, ask: Ask) -> _Asked:
+        self._calls += 1
+        answer = yield ask
+        if not answer.not_found:
+            return answer
+        if self.rules.canary:
+            yield from self._sing()
+            self._calls += 1
+            answer = yield ask
+            if not answer.not_found:
+                return answer
+        return Answer((), 0)
+
+    def _sing(self) -> _Part:
+        """A 404 may mean "empty" only while a search known to have rows has them."""
+        if self.seen.canary is None:
+            self._unproven(Breach.NOT_FOUND)
+        self._calls += 1
+        answer = yield self.seen.canary
+        if not answer.rows:
+            self._unproven(Breach.NOT_FOUND)
+
+    def _usable(self, ask: Ask, answer: Answer) -> bool:
+        """Judge an answer and keep its rows; whether the argument may rest on it."""
+        found = breaches(self.account, ask, answer, self.rules)
+        self._notes.update(found)
+        if Breach.TENANT in found:
+            return False
+        if Breach.TOTAL in found and self.rules.distrust:
+            self.seen.total_trusted = False
+        for row in answer.rows:
+            if row.start is None or within(ask, row.start):
+                self._fresh.append(row)
+                if row.start is None or row.start >= self.window.lo:
+                    self._dates[row.key] = row.start
+        if Breach.BOUNDS in found:
+            return False
+        if ask.page_size == PAGE:
+            self._expect(ask, answer)
+            self.seen.learn(ask, answer)
+        return True
+
+    def _expect(self, ask: Ask, answer: Answer) -> None:
+        if self._first_total is None and ask.lo == self.window.lo:
+            above = (date for date in self._dates.values() if date is not None)
+            newer = sum(1 for date in above if date > ask.hi)
+            self._first_total = newer + (answer.total or 0)
+
+    def _lie(self) -> None:
+        self._notes[Breach.TOTAL] += 1
+        if self.rules.distrust:
+            self.seen.total_trusted = False
+
+    def _unproven(self, breach: Breach) -> NoReturn:
+        self._notes[breach] += 1
+        raise _UnprovenError
+
+
+def _oldest(answer: Answer) -> _Oldest | None:
+    """The last row that has a date; in an answer in order, the oldest."""
+    for row in reversed(answer.rows):
+        if row.start is not None and row.upper is not None:
+            return _Oldest(row.key, row.start, row.upper)
+    return None

@@ -1,0 +1,137 @@
+"""The watch-list: engagements to be read again by id, and ids that went missing.
+
+When an engagement is due, and what its being missing means, is decided in `extract`.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from journeyport.state.store import Instant, State, metadata, upsert
+
+OPEN, SETTLING, MISSING = "OPEN", "SETTLING", "MISSING"
+
+_BATCH = 500
+
+_watch = sa.Table(
+    "watch_list",
+    metadata,
+    sa.Column("account_id", sa.String, primary_key=True),
+    sa.Column("engagement_id", sa.String, primary_key=True),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.Column("reason", sa.String, nullable=False),
+    sa.Column("since", Instant, nullable=False),
+    sa.Column("due_at", Instant, nullable=False, index=True),
+    sa.Column("misses", sa.Integer, nullable=False),
+    sa.Column("missed_in", sa.String),
+)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """An engagement on the watch-list.
+
+    Attributes:
+        engagement_id: which.
+        day: the UTC day it is dated.
+        reason: OPEN (not completed), SETTLING (completed lately) or MISSING.
+        since: when it came on the list for this reason.
+        due_at: when to read it next.
+        misses: in how many runs it was asked for and not there.
+        missed_in: the last of these runs.
+    """
+
+    engagement_id: str
+    day: date
+    reason: str
+    since: datetime
+    due_at: datetime
+    misses: int = 0
+    missed_in: str | None = None
+
+
+def put(state: State, account: str, watched: Iterable[Watched]) -> None:
+    """Put engagements on the list, in place of what it says of them."""
+    rows = [_row(account, one) for one in watched]
+    with state.write() as connection:
+        upsert(connection, _watch, rows)
+
+
+def take_off(state: State, account: str, ids: Collection[str]) -> None:
+    """Take engagements off the list."""
+    with state.write() as connection:
+        for batch in _batches(ids):
+            connection.execute(
+                _watch.delete().where(
+                    _watch.c.account_id == account, _watch.c.engagement_id.in_(batch)
+                )
+            )
+
+
+def due(state: State, account: str, now: datetime) -> list[Watched]:
+    """Those to be read by now, the longest due first."""
+    query = (
+        sa.select(_watch)
+        .where(_watch.c.account_id == account, _watch.c.due_at <= now)
+        .order_by(_watch.c.due_at, _watch.c.engagement_id)
+    )
+    return _read(state, query)
+
+
+def listed(state: State, account: str) -> list[Watched]:
+    """The account's whole list, by id."""
+    query = (
+        sa.select(_watch)
+        .where(_watch.c.account_id == account)
+        .order_by(_watch.c.engagement_id)
+    )
+    return _read(state, query)
+
+
+def of_ids(state: State, account: str, ids: Collection[str]) -> dict[str, Watched]:
+    """What the list says of these."""
+    found: dict[str, Watched] = {}
+    for batch in _batches(ids):
+        query = sa.select(_watch).where(
+            _watch.c.account_id == account, _watch.c.engagement_id.in_(batch)
+        )
+        found |= {one.engagement_id: one for one in _read(state, query)}
+    return found
+
+
+def _read(state: State, query: sa.Select[Any]) -> list[Watched]:
+    with state.read() as connection:
+        return [
+            Watched(
+                row.engagement_id,
+                row.day,
+                row.reason,
+                row.since,
+                row.due_at,
+                row.misses,
+                row.missed_in,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def _row(account: str, one: Watched) -> dict[str, Any]:
+    return {
+        "account_id": account,
+        "engagement_id": one.engagement_id,
+        "day": one.day,
+        "reason": one.reason,
+        "since": one.since,
+        "due_at": one.due_at,
+        "misses": one.misses,
+        "missed_in": one.missed_in,
+    }
+
+
+def _batches(ids: Collection[str]) -> Iterable[list[str]]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _BATCH):
+        yield ordered[start : start + _BATCH]
