@@ -4,12 +4,13 @@ What a database needs besides (indexes, bulk loading) is said in `warehouse`.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
 from journeyport.schema import Kind, Table
 
-_SHARED: Mapping[Kind, sa.types.TypeEngine[object]] = {
+_SHARED: Mapping[Kind, sa.types.TypeEngine[Any]] = {
     Kind.STRING: sa.Text(),
     Kind.INTEGER: sa.BigInteger(),
     Kind.NUMBER: sa.Double(),
@@ -20,7 +21,7 @@ _SHARED: Mapping[Kind, sa.types.TypeEngine[object]] = {
     Kind.JSON: sa.Text(),
 }
 
-TYPES: Mapping[str, Mapping[Kind, sa.types.TypeEngine[object]]] = {
+TYPES: Mapping[str, Mapping[Kind, sa.types.TypeEngine[Any]]] = {
     "duckdb": _SHARED,
     "postgresql": _SHARED,
 }

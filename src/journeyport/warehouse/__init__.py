@@ -1,1 +1,24 @@
-"""Delivery to a SQL warehouse."""
+"""The warehouse: loading it from the lake, verifying it, views and roles.
+
+What is where: `load` batches and transactions, `difference` one table's changes,
+`catalogue` what is ours in the target, `views`, `verify`; a kind of warehouse is an
+entry of `dialect`: `duckdb_file`, `postgresql`, listed in `targets`.
+"""
+
+from journeyport.warehouse.ledger import publish_ledger
+from journeyport.warehouse.load import load
+from journeyport.warehouse.report import (
+    Counts,
+    Difference,
+    LoadReport,
+    VerifyReport,
+)
+
+__all__ = [
+    "Counts",
+    "Difference",
+    "LoadReport",
+    "VerifyReport",
+    "load",
+    "publish_ledger",
+]

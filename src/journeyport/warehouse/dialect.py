@@ -1,0 +1,61 @@
+"""What a warehouse must provide to be a target: one entry, as data.
+
+The two entries are in `duckdb_file` and `postgresql`, the list of them in `targets`.
+How a difference is worked out and written is the same for all, in `difference`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from journeyport.errors import JourneyportError
+from journeyport.schema import Table
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What an error of the database means.
+
+    Attributes:
+        error: what to raise: one sentence with the remedy, no value of a row.
+        retry: the transaction left nothing behind, and the same one may pass when
+            begun again.
+    """
+
+    error: JourneyportError
+    retry: bool = False
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """One kind of warehouse.
+
+    Attributes:
+        name: SQLAlchemy's name of the dialect, also the key of the type mapping.
+        engine: from a URL to an engine without a pool; makes the database private to
+            this user where it is a file.
+        guard: called first in every writing transaction; keeps a second load out
+            until this one ends.
+        stage: makes the (temporary) table and fills it by the bulk path. It is gone
+            when the transaction ends, or by `unstage`.
+        unstage: takes a staged table away, for the next one of that name.
+        fetch: the rows of a SELECT as Arrow.
+        storable: the rows as this database is able to hold them.
+        in_place: changed rows are updated where they stand; otherwise they are
+            deleted and inserted again.
+        indexes: gives a new table the indexes that its loads and readers need.
+        failure: what an error of the driver means; None: not known.
+    """
+
+    name: str
+    engine: Callable[[sa.URL], sa.Engine]
+    guard: Callable[[sa.Connection], None]
+    stage: Callable[[sa.Connection, sa.Table, pa.Table], None]
+    unstage: Callable[[sa.Connection, sa.Table], None]
+    fetch: Callable[[sa.Connection, sa.Select[tuple[object, ...]]], pa.Table]
+    storable: Callable[[pa.Table], pa.Table]
+    in_place: bool
+    indexes: Callable[[Table, sa.Table], None]
+    failure: Callable[[BaseException], Failure | None]
