@@ -850,7 +850,8 @@ ENGAGEMENT_CUSTOMERS = Table(
         Column(
             "candidates",
             J,
-            "The customer ids an AMBIGUOUS engagement may belong to; null otherwise.",
+            "The customer ids an AMBIGUOUS engagement may belong to; null otherwise, "
+            "and where there are more than the configured number.",
             personal=True,
             origin=DERIVED,
         ),
@@ -1014,7 +1015,8 @@ IDENTITY_REFUSALS = Table(
         Column(
             "rule",
             S,
-            "CAP, OVERFULL_ENGAGEMENT, WEAK_SHARED, BLOCKED, HUB or CANNOT_LINK.",
+            "CAP, OVERFULL_ENGAGEMENT, WEAK_SHARED, WEAK_PAIR (two weak values), "
+            "BLOCKED, HUB or CANNOT_LINK.",
             required=True,
             origin=DERIVED,
         ),
@@ -1161,7 +1163,8 @@ CUSTOMER_ID_HISTORY = Table(
         Column(
             "event",
             S,
-            "MINTED, MERGED (into other), SPLIT (other came out of it) or RETIRED.",
+            "MINTED, ANCHORED (another identifier stands for it), MERGED (into other), "
+            "SPLIT (other came out of it) or RETIRED.",
             required=True,
             origin=DERIVED,
         ),
@@ -1175,13 +1178,13 @@ CUSTOMER_ID_HISTORY = Table(
         Column(
             "anchor_type",
             S,
-            "Type of the identifier an id was minted from.",
+            "Type of the identifier an id was minted from or is anchored to.",
             origin=DERIVED,
         ),
         Column(
             "anchor_value",
             S,
-            "The identifier an id was minted from.",
+            "The identifier an id was minted from or is anchored to.",
             personal=True,
             origin=DERIVED,
         ),
