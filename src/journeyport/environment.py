@@ -80,6 +80,25 @@ def schedule_at(environ: Mapping[str, str] | None = None) -> tuple[str, str]:
         return "02:30", "UTC"
 
 
+def home() -> Path:
+    """JOURNEYPORT_HOME from the environment alone, or its default; made absolute."""
+    return Path(os.environ.get(f"{PREFIX}HOME") or "var").absolute()
+
+
+def inherited() -> dict[str, str]:
+    """The whole environment, for a process of ours that reads the same settings."""
+    return dict(os.environ)
+
+
+def bare() -> dict[str, str]:
+    """What any program needs of the environment, and nothing that could steer ours.
+
+    Proxies, credentials of other tools and every JOURNEYPORT_ setting stay out.
+    """
+    wanted = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH")
+    return {name: os.environ[name] for name in wanted if name in os.environ}
+
+
 def example() -> str:
     """The text of `.env.example`: every setting, what it is and who can give it."""
     lines = [

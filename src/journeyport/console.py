@@ -1,0 +1,77 @@
+"""How the commands speak: sentences and progress for people, JSON for programs.
+
+Everything for people goes to standard error, or to standard output where a command has
+no JSON line; what is said is decided by the commands.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+said = Console(stderr=True, highlight=False, soft_wrap=True)
+"""For people, beside a JSON line."""
+
+shown = Console(highlight=False)
+"""For people, where there is no JSON line."""
+
+
+def note(sentence: str) -> None:
+    """Say a sentence to the person."""
+    said.print(sentence, markup=False)
+
+
+def report(document: Mapping[str, Any]) -> None:
+    """Print the one JSON line that a command ends with."""
+    sys.stdout.write(json.dumps(document, default=str, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+class Bars:
+    """Progress bars, one per part of the work, on standard error."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=said,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        """Show the bars."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take them away."""
+        self._progress.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show how far one part is."""
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what, total=total or None)
+        self._progress.update(
+            self._tasks[what], completed=done, total=max(total, done) or None
+        )

@@ -1,0 +1,147 @@
+"""Export and nightly: checking what was asked for, then handing it to the pipelines.
+
+Settings and arguments are checked here, where a mistake costs no start of the
+orchestrator. The work itself is done by `python -m pipelines`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date
+from pathlib import Path
+from typing import Literal
+
+from journeyport import environment, launch
+from journeyport.clock import Clock
+from journeyport.console import Bars, note
+from journeyport.deployment import Deployment
+from journeyport.errors import ArgumentError
+
+Target = Literal["lake", "warehouse", "crm"]
+
+TARGETS: tuple[Target, ...] = ("lake", "warehouse", "crm")
+
+
+def export(
+    site: Deployment,
+    start: str,
+    end: str,
+    *,
+    only: str | None = None,
+    from_raw: bool = False,
+) -> launch.Outcome:
+    """Export exactly these days.
+
+    Args:
+        site: the installation.
+        start: the first day, YYYY-MM-DD.
+        end: the last day, included.
+        only: deliver to this target alone; the lake is written in any case.
+        from_raw: make the tables again from what has landed, asking nothing.
+
+    Raises:
+        ArgumentError: the days or the target make no sense.
+        SettingsError: a setting of something that is used is missing or wrong.
+    """
+    first, last = days(site, start, end)
+    if only is not None and only not in TARGETS:
+        raise ArgumentError(
+            f"--only takes {', '.join(TARGETS)}; {only!r} is none of them."
+        )
+    check(site, only=only, from_raw=from_raw)
+    arguments = ["export", "--from", first.isoformat(), "--to", last.isoformat()]
+    if only is not None:
+        arguments += ["--only", only]
+    if from_raw:
+        arguments += ["--from-raw"]
+    return run(site, arguments)
+
+
+def nightly(
+    site: Deployment, start: str | None = None, end: str | None = None
+) -> launch.Outcome:
+    """Do what the schedule does each night.
+
+    Args:
+        site: the installation.
+        start: where the first night begins; else the frontier less the look-back.
+        end: the last day; else the one still open.
+
+    Raises:
+        ArgumentError: the days make no sense.
+        SettingsError: a setting of something that is used is missing or wrong.
+    """
+    arguments = ["nightly"]
+    if start is not None:
+        first, last = days(site, start, end or today(site.clock).isoformat())
+        arguments += ["--from", first.isoformat(), "--to", last.isoformat()]
+    elif end is not None:
+        raise ArgumentError("--to needs --from: name both days or neither.")
+    check(site, only=None, from_raw=False)
+    return run(site, arguments)
+
+
+def check(site: Deployment, *, only: str | None, from_raw: bool) -> None:
+    """Build what the run will use, so that a missing setting is said at once."""
+    for warning in site.settings.warnings:
+        note(warning)
+    _ = (site.accounts, site.home)
+    if not from_raw:
+        _ = site.source
+    if only in {None, "crm"}:
+        if only == "crm" and site.crm is None:
+            site.settings.need("salesforce_domain")
+        _ = site.crm
+
+
+def run(
+    site: Deployment,
+    arguments: Sequence[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> launch.Outcome:
+    """Start the pipelines with these arguments and show how far they are."""
+    with Bars() as bars:
+        return launch.run(
+            arguments,
+            environ=environment.inherited() if environ is None else environ,
+            folder=folder or Path.cwd(),
+            log=site.home / "logs" / "pipelines.log",
+            progress=bars,
+            note=note,
+        )
+
+
+def days(site: Deployment, start: str, end: str) -> tuple[date, date]:
+    """The two ends of a range of days, checked.
+
+    Raises:
+        ArgumentError: one is no day, they are swapped, or they cannot be exported.
+    """
+    first, last = _day("--from", start), _day("--to", end)
+    if last < first:
+        raise ArgumentError(f"--to {last} comes before --from {first}; swap them.")
+    if last > today(site.clock):
+        raise ArgumentError(
+            f"--to {last} has not begun yet (days are UTC); choose "
+            f"{today(site.clock)} or earlier."
+        )
+    if first < site.settings.first_day:
+        raise ArgumentError(
+            f"--from {first} comes before the first day that can be exported, "
+            f"{site.settings.first_day}; set JOURNEYPORT_FIRST_DAY to go further back."
+        )
+    return first, last
+
+
+def today(clock: Clock) -> date:
+    """The UTC day that is still open."""
+    return clock.now().astimezone(UTC).date()
+
+
+def _day(name: str, value: str) -> date:
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ArgumentError(
+            f"{name} {value} is no day; write it as 2026-03-01."
+        ) from None
