@@ -4,7 +4,7 @@ Columnar throughout: nothing here loops over rows except the call that hashes th
 How tables lie on disk is said in `lake`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -119,7 +119,7 @@ def row_hashes(table: Table, data: pa.Table) -> pa.StringArray:
     if not _unambiguous(joined, nulls, len(data) * (len(texts) - 1)):
         joined = _joined([_escaped(text) for text in texts])
     digest = xxhash.xxh3_128_hexdigest
-    return pa.array([digest(text) for text in _bytes(joined)], pa.string())
+    return pa.array([digest(text) for text in views(joined)], pa.string())
 
 
 def _joined(texts: list[pa.ChunkedArray]) -> pa.ChunkedArray:
@@ -166,12 +166,25 @@ def _escaped(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return values
 
 
-def _bytes(joined: pa.ChunkedArray) -> Iterable[memoryview]:
-    """Each row's bytes as a view into the column's buffer: nothing is copied."""
-    for chunk in joined.chunks:
-        _, offsets, data = chunk.buffers()
-        width = 4 if pa.types.is_string(chunk.type) else 8
-        edges = memoryview(offsets).cast("i" if width == 4 else "q")
-        edges = edges[chunk.offset : chunk.offset + len(chunk) + 1]
-        view = memoryview(data) if data is not None else memoryview(b"")
-        yield from (view[low:high] for low, high in pairwise(edges))
+def views(texts: pa.ChunkedArray | pa.Array) -> Iterator[memoryview | None]:
+    """Each text's bytes as a view into its column's buffer; None for a null."""
+    for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
+        if not chunk.null_count:
+            yield from _bytes(chunk)
+            continue
+        valid = chunk.is_valid().to_pylist()
+        for there, view in zip(valid, _bytes(chunk), strict=True):
+            yield view if there else None
+
+
+def _bytes(chunk: pa.Array) -> Iterator[memoryview]:
+    if not len(chunk):
+        return
+    _, offsets, data = chunk.buffers()
+    edges = memoryview(offsets).cast(
+        "q" if pa.types.is_large_string(chunk.type) else "i"
+    )
+    edges = edges[chunk.offset : chunk.offset + len(chunk) + 1]
+    view = memoryview(data) if data is not None else memoryview(b"")
+    for low, high in pairwise(edges):
+        yield view[low:high]

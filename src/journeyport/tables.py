@@ -649,6 +649,12 @@ AGENT_NOTES = Table(
         ORDINAL,
         Column("note_id", S, "The note.", "agentNotes[].id"),
         Column(
+            "source_engagement_id",
+            S,
+            "The engagement the note itself names; null: it names none.",
+            "agentNotes[].engagementId",
+        ),
+        Column(
             "note",
             S,
             "The text; null: dropped by the field policy.",
@@ -737,6 +743,7 @@ IDENTIFIER_TYPES = Table(
         Column("identifier_type", S, "The unique name.", "name", required=True),
         Column("identifier_id", S, "Its id; null: not readable.", "identifierId"),
         Column("display_name", S, "Its display name.", "displayName"),
+        Column("url", S, "Its address at the source; null: not sent.", "url"),
         Column(
             "source_strength",
             S,

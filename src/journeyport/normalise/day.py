@@ -1,0 +1,356 @@
+"""One account-day from raw to its tables: choose, screen, parse, derive, write."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from journeyport.arrow import conform, views
+from journeyport.lake import DayWriter, Lake
+from journeyport.normalise.documents import COUNTS, Columns, Rules, parse, tables_of
+from journeyport.normalise.screening import Fault, Screened, rewritten, screen
+from journeyport.normalise.values import NORMALISER_VERSION, local
+from journeyport.normalise.versions import documents, fingerprint, workspace
+from journeyport.tables import BY_NAME, DAILY, ENGAGEMENTS
+
+BATCH = 20_000
+"""Documents parsed at once: what memory costs, and nothing else, depends on it."""
+
+KNOWN_VALUES = {
+    ("engagements", "status"): ("CREATED", "ACTIVE", "COMPLETED"),
+    ("engagements", "direction"): ("INBOUND", "OUTBOUND"),
+    ("participants", "participant_type"): ("EXTERNAL", "AGENT", "TREATMENT"),
+    ("participants", "source_state"): ("ACTIVE", "HELD", "DROPPED"),
+    ("participants", "automation_type"): ("SELF_SERVICE", "TREATMENT", "CHATBOT"),
+    ("transfers", "transfer_type"): (
+        "TRANSFER_TO_AGENT",
+        "TRANSFER_TO_QUEUE",
+        "TRANSFER_TO_EXTERNAL",
+        "CONSULT_TRANSFER_TO_QUEUE",
+    ),
+}
+"""The values published for a column; others are kept and named in the drift."""
+
+
+@dataclass(frozen=True)
+class AccountRules:
+    """What an account's settings say about its documents.
+
+    Attributes:
+        account_id: the account.
+        region: two letters, for phone numbers without a country code.
+        timezone: the zone of local dates and hours.
+    """
+
+    account_id: str
+    region: str = "US"
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A document that became no rows.
+
+    Attributes:
+        account_id: the account.
+        day: the UTC day.
+        record_key: the engagement's id.
+        field: path in the document; empty: the whole.
+        code: a short code.
+        reason: in words, without any value.
+        payload: the document; None: too large to keep twice, it stays in raw.
+    """
+
+    account_id: str
+    day: date
+    record_key: str
+    field: str
+    code: str
+    reason: str
+    payload: str | None
+
+
+@dataclass(frozen=True)
+class DayReport:
+    """What came of an account-day.
+
+    Attributes:
+        account: the account.
+        day: the UTC day.
+        documents: current versions read.
+        rows: rows per table.
+        rejects: documents that became no rows.
+        changed: files or facts differ from what was there.
+        drift: unknown fields and values by name, counted.
+    """
+
+    account: str
+    day: date
+    documents: int
+    rows: Mapping[str, int]
+    rejects: list[Reject]
+    changed: bool
+    drift: Mapping[str, int]
+
+
+@dataclass
+class _Progress:
+    documents: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    drift: Counter[str] = field(default_factory=Counter)
+
+
+def conform_day(
+    lake: Lake,
+    account: AccountRules,
+    day: date,
+    *,
+    run_id: str,
+    strengths: Mapping[str, str],
+    policy: str = "",
+    batch: int = BATCH,
+) -> DayReport:
+    """Write all daily tables of an account-day from its raw documents.
+
+    Args:
+        lake: where both are.
+        account: the account's rules.
+        day: the UTC day.
+        run_id: the run, for the manifest; rows carry the run that landed them.
+        strengths: identifier strengths in use, by type.
+        policy: the field policy in force, for the manifest.
+        batch: documents at once; the result does not depend on it.
+    """
+    return next(
+        conform_days(
+            lake,
+            account,
+            [day],
+            run_id=run_id,
+            strengths=strengths,
+            policy=policy,
+            batch=batch,
+        )
+    )
+
+
+def conform_days(
+    lake: Lake,
+    account: AccountRules,
+    days: Iterable[date],
+    *,
+    run_id: str,
+    strengths: Mapping[str, str],
+    policy: str = "",
+    batch: int = BATCH,
+) -> Iterator[DayReport]:
+    """`conform_day` for several days, one after the other, in one workspace."""
+    rules = Rules(account.account_id, account.region, account.timezone, strengths)
+    with workspace() as connection:
+        for day in days:
+            yield _conform(lake, connection, rules, day, run_id, policy, batch)
+
+
+def _conform(  # noqa: PLR0917 - the doors above name them
+    lake: Lake,
+    connection: duckdb.DuckDBPyConnection,
+    rules: Rules,
+    day: date,
+    run_id: str,
+    policy: str,
+    batch: int,
+) -> DayReport:
+    progress, digest = _Progress(), hashlib.sha256()
+    parser = connection.cursor()  # of its own: the reading of raw goes on meanwhile
+    with lake.day_writer(rules.account_id, day) as writer:
+        for part in documents(lake, connection, rules.account_id, day, batch):
+            digest.update(fingerprint(part))
+            _write(writer, parser, rules, day, part, progress)
+        facts = facts_of(rules, policy) | {
+            "raw_fingerprint": digest.hexdigest(),
+            "documents": progress.documents,
+            "rejected": len(progress.rejects),
+            "drift": dict(sorted(progress.drift.items())),
+        }
+        manifest = writer.commit(run_id=run_id, facts=facts)
+    return DayReport(
+        rules.account_id,
+        day,
+        progress.documents,
+        {name: table.rows for name, table in manifest.tables.items()},
+        progress.rejects,
+        manifest.changed,
+        facts["drift"],
+    )
+
+
+def facts_of(rules: Rules, policy: str) -> dict[str, object]:
+    """What besides raw and the tables' versions decides a day's rows."""
+    return {
+        "normaliser_version": NORMALISER_VERSION,
+        "region": rules.region,
+        "timezone": rules.timezone,
+        "strengths": dict(sorted(rules.strengths.items())),
+        "policy": policy,
+    }
+
+
+def _write(  # noqa: PLR0917 - one step of the loop above
+    writer: DayWriter,
+    parser: duckdb.DuckDBPyConnection,
+    rules: Rules,
+    day: date,
+    part: pa.Table,
+    progress: _Progress,
+) -> None:
+    progress.documents += len(part)
+    dead = part.filter(part.column("is_deleted"))
+    live = part.filter(pc.invert(part.column("is_deleted"))).combine_chunks()
+    payloads = live.column("payload").combine_chunks()
+    seen = screen(views(payloads), rules.account_id)
+    progress.drift.update(seen.drift)
+    made = _parsed(parser, rules, live, payloads, seen)
+    for place, fault in sorted(seen.faults.items()):
+        progress.rejects.append(_reject(rules, day, live, place, fault))
+    for table in DAILY:
+        rows = conform(table, made[table.name])
+        if table is ENGAGEMENTS and len(dead):
+            rows = pa.concat_tables([rows, _tombstones(dead, rules)])
+            rows = rows.sort_by("engagement_id")
+        _name_new_values(table.name, rows, progress.drift)
+        writer.write(table.name, rows)
+
+
+def _parsed(
+    parser: duckdb.DuckDBPyConnection,
+    rules: Rules,
+    live: pa.Table,
+    payloads: pa.Array,
+    seen: Screened,
+) -> dict[str, pa.Table]:
+    if seen.is_plain:
+        texts, kept = payloads, live
+    else:
+        passed = [n for n, payload in enumerate(seen.payloads) if payload is not None]
+        contents = [seen.payloads[place] for place in passed]
+        texts = pa.array(contents, pa.binary()).cast(pa.string())
+        kept = live.take(pa.array(passed, pa.int64()))
+    try:
+        fields = parse(parser, texts)
+    except duckdb.Error:
+        # One document spoils the batch: what the strict look let pass, the parser
+        # did not (a key sent twice, half a character). Each is written plainly.
+        _rewrite(parser, rules, seen)
+        return _parsed(parser, rules, live, payloads, seen)
+    return tables_of(fields, kept, rules)
+
+
+def _rewrite(parser: duckdb.DuckDBPyConnection, rules: Rules, seen: Screened) -> None:
+    seen.is_plain = False
+    before = len(seen.faults)
+    changed = False
+    for place, payload in enumerate(seen.payloads):
+        if payload is None or _parses(parser, payload):
+            continue
+        seen.payloads[place] = None
+        try:
+            plain = rewritten(payload, rules.account_id)
+        except ValueError:
+            plain = None
+        if plain is not None and _parses(parser, plain):
+            seen.payloads[place] = plain
+            changed = True
+        else:
+            seen.faults[place] = Fault(
+                "UNREADABLE", "", "The document cannot be parsed."
+            )
+    if not changed and len(seen.faults) == before:
+        raise RuntimeError("A batch cannot be parsed, yet each of its documents can.")
+
+
+def _parses(parser: duckdb.DuckDBPyConnection, payload: bytes | memoryview) -> bool:
+    try:
+        parse(parser, pa.array([bytes(payload)], pa.binary()).cast(pa.string()))
+    except (duckdb.Error, pa.ArrowInvalid):
+        return False
+    return True
+
+
+def _reject(
+    rules: Rules, day: date, live: pa.Table, place: int, fault: Fault
+) -> Reject:
+    row = live.slice(place, 1).select(["engagement_id", "payload"]).to_pylist()[0]
+    return Reject(
+        rules.account_id,
+        day,
+        row["engagement_id"],
+        fault.field,
+        fault.code,
+        fault.reason,
+        None if fault.code == "TOO_LARGE" else row["payload"],
+    )
+
+
+def _tombstones(dead: pa.Table, rules: Rules) -> pa.Table:
+    """Deleted engagements: when they were and that they are gone, nothing else."""
+    start = dead.column("start_date").combine_chunks()
+    dates, hours, weekdays = local(start, rules.timezone)
+    nothing = pa.repeat(pa.scalar(0, pa.int64()), len(dead))
+    columns: Columns = {
+        "account_id": pa.repeat(pa.scalar(rules.account_id), len(dead)),
+        "local_date": dates,
+        "local_hour": hours,
+        "local_weekday": weekdays,
+        **dict.fromkeys(COUNTS, nothing),
+    }
+    same = [name for name in dead.column_names if name in ENGAGEMENTS.names]
+    table = pa.table(columns | {name: dead.column(name) for name in same})
+    return conform(ENGAGEMENTS, table)
+
+
+def _name_new_values(name: str, rows: pa.Table, drift: Counter[str]) -> None:
+    for (table, column), known in KNOWN_VALUES.items():
+        if table != name:
+            continue
+        counted = pc.value_counts(rows.column(column).combine_chunks()).to_pylist()
+        for entry in counted:
+            value = entry["values"]
+            if value is not None and value not in known:
+                drift[f"new value {table}.{column}={value[:64]}"] += entry["counts"]
+
+
+def stale_days(
+    lake: Lake, account: AccountRules, strengths: Mapping[str, str]
+) -> dict[date, list[str]]:
+    """The account's days that other rules wrote than those in force, and why.
+
+    A day without manifest is stale too: its raw documents were never conformed.
+    """
+    rules = Rules(account.account_id, account.region, account.timezone, strengths)
+    wanted = facts_of(rules, "")
+    del wanted["policy"]  # applied at landing: raw decides, not the setting
+    stale: dict[date, list[str]] = {}
+    for day in lake.raw_days(account.account_id):
+        manifest = lake.manifest(account.account_id, day)
+        if manifest is None:
+            stale[day] = ["never normalised"]
+            continue
+        reasons = [
+            f"table {table.name} is version {table.version}"
+            for table in DAILY
+            if table.name not in manifest.tables
+            or manifest.tables[table.name].version != BY_NAME[table.name].version
+        ]
+        reasons += [
+            f"{name} changed"
+            for name, value in wanted.items()
+            if manifest.facts.get(name) != value
+        ]
+        if reasons:
+            stale[day] = reasons
+    return stale

@@ -1,0 +1,150 @@
+"""The shape of a document, read off the declared tables' source paths.
+
+`participants[].joinedAt` in a declaration says: the document has an array
+`participants` of objects with an instant `joinedAt`. From all such paths come the
+strict decoder that screens documents, the structure DuckDB parses them by, and the
+list of fields that are known. How a document becomes rows is said in `documents`.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any
+
+import msgspec
+
+from journeyport.schema import Kind, Origin
+from journeyport.tables import DAILY
+
+EXTRA = "_extra"
+"""The key under which `screening` puts, as JSON text, what has no column."""
+
+_STEP = re.compile(r"\w+|\[\]|\{\}")
+_SQL = {Kind.INTEGER: "BIGINT", Kind.NUMBER: "DOUBLE", Kind.BOOLEAN: "BOOLEAN"}
+_LIMIT = 2**63
+_PYTHON: dict[Kind, Any] = {
+    Kind.STRING: str,
+    Kind.INTEGER: Annotated[int, msgspec.Meta(ge=-_LIMIT, le=_LIMIT - 1)],
+    Kind.NUMBER: float,
+    Kind.BOOLEAN: bool,
+    Kind.INSTANT: Annotated[datetime, msgspec.Meta(tz=True)],
+}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A plain value."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True)
+class Array:
+    """A list of like things."""
+
+    item: "Shape"
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """An open map: the keys are data."""
+
+    value: "Shape"
+
+
+@dataclass(frozen=True)
+class Struct:
+    """An object with known fields."""
+
+    fields: dict[str, "Shape"] = field(default_factory=dict)
+
+
+Shape = Leaf | Array | Mapping | Struct
+
+
+@cache
+def document() -> Struct:
+    """The shape of an engagement document."""
+    root = Struct()
+    for path, kind in sorted(set(paths())):
+        _grow(root, _STEP.findall(path), kind)
+    return root
+
+
+def paths() -> Iterator[tuple[str, Kind]]:
+    """The source path and kind of every column that is the source's own."""
+    for table in DAILY:
+        for column in table.columns:
+            if column.source and "(" not in column.source:
+                if column.origin is Origin.SOURCE:
+                    yield column.source, column.kind
+
+
+def _grow(shape: Struct, steps: list[str], kind: Kind) -> None:
+    name, rest = steps[0], steps[1:]
+    if not rest:
+        shape.fields.setdefault(name, Leaf(kind))
+    elif rest[0] == "{}":
+        # `identifiers{}` names the keys, `identifiers{}[]` the values of each.
+        old = shape.fields.get(name)
+        deeper: Shape = Array(Leaf(kind)) if rest[1:] == ["[]"] else Leaf(kind)
+        if old is None or isinstance(deeper, Array):
+            shape.fields[name] = Mapping(deeper)
+    elif rest[0] == "[]":
+        if not rest[1:]:
+            shape.fields.setdefault(name, Array(Leaf(kind)))
+            return
+        array = shape.fields.setdefault(name, Array(Struct()))
+        assert isinstance(array, Array)
+        assert isinstance(array.item, Struct)
+        _grow(array.item, rest[1:], kind)
+    else:
+        inner = shape.fields.setdefault(name, Struct())
+        assert isinstance(inner, Struct)
+        _grow(inner, rest, kind)
+
+
+@cache
+def decoder() -> msgspec.json.Decoder[Any]:
+    """Accepts a document exactly when it fits the shape with nothing unknown."""
+    return msgspec.json.Decoder(_type(document(), "Document", top=True))
+
+
+def _type(shape: Shape, name: str, *, top: bool = False) -> Any:
+    if isinstance(shape, Leaf):
+        return _PYTHON[shape.kind]
+    if isinstance(shape, Array):
+        return list[_type(shape.item, name) | None]  # type: ignore[misc]
+    if isinstance(shape, Mapping):
+        return dict[str, _type(shape.value, name) | None]  # type: ignore[misc]
+    fields: list[Any] = []
+    for key, inner in shape.fields.items():
+        kind = _type(inner, f"{name}_{key}")
+        if top and key == "id":
+            fields.insert(0, (key, Annotated[str, msgspec.Meta(min_length=1)]))
+        elif top and key == "startDate":
+            fields.insert(0, (key, kind))
+        else:
+            fields.append((key, kind | None, None))
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
+
+
+@cache
+def structure() -> str:
+    """The shape as DuckDB's `from_json` takes it; instants stay texts."""
+    return json.dumps(_json(document()))
+
+
+def _json(shape: Shape) -> Any:
+    if isinstance(shape, Leaf):
+        return _SQL.get(shape.kind, "VARCHAR")
+    if isinstance(shape, Array):
+        return [_json(shape.item)]
+    if isinstance(shape, Mapping):
+        inner = "VARCHAR[]" if isinstance(shape.value, Array) else "VARCHAR"
+        return f"MAP(VARCHAR, {inner})"
+    fields = {key: _json(inner) for key, inner in shape.fields.items()}
+    return fields | {EXTRA: "VARCHAR"}

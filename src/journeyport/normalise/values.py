@@ -1,0 +1,175 @@
+"""Values made comparable: phones, e-mails, instants, local time.
+
+Pure functions over one value, and columnar ones over distinct values. A value that
+cannot be parsed becomes null here and is kept, as sent, in the column beside it or in
+`extra`. Which values may link customers is said in `identity`.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import phonenumbers
+import pyarrow as pa
+import pyarrow.compute as pc
+from email_validator import EmailNotValidError, validate_email
+
+NORMALISER_VERSION = 1
+"""Raised by one when a rule of this module changes what a value becomes."""
+
+INSTANT = pa.timestamp("us", "UTC")
+
+_WITHHELD = frozenset(
+    ["anonymous", "blocked", "n/a", "none", "private", "restricted", "unavailable", "unknown", "withheld"]
+)
+_INSTANT = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,12}))?"
+    r" ?([Zz]|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
+)
+_QUARTER = 900_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = -62_135_596_800_000_000  # 0001-01-01, the earliest instant a datetime holds
+
+
+@lru_cache(maxsize=200_000)
+def phone(value: str, region: str) -> str | None:
+    """E.164, an extension behind it as `;ext=`; None: no possible phone number.
+
+    Short codes, withheld numbers and words are none. A number without country code
+    is one of `region`.
+    """
+    text = value.strip()
+    if text.lower().startswith("sip:"):
+        text = text[4:].partition("@")[0]
+    if text.lower() in _WITHHELD:
+        return None
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    if not number.national_number:
+        return None
+    plain = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return f"{plain};ext={number.extension}" if number.extension else plain
+
+
+@lru_cache(maxsize=200_000)
+def email(value: str) -> str | None:
+    """Lower case, international parts in Unicode; None: no e-mail address.
+
+    The syntax is looked at and nothing is asked of the network.
+    """
+    text = value.strip()
+    if text.lower().startswith("mailto:"):
+        text = text[7:]
+    try:
+        checked = validate_email(
+            text, check_deliverability=False, test_environment=True
+        )
+    except EmailNotValidError:
+        return None
+    return checked.normalized.lower()
+
+
+def other(value: str) -> str | None:
+    """Trimmed, case kept; None when nothing is left."""
+    return value.strip() or None
+
+
+def normalised(kind: str, value: str, region: str) -> str | None:
+    """The comparable form of a value of an identifier type; None: it has none."""
+    if kind == "phoneNumbers":
+        return phone(value, region)
+    if kind == "emailAddresses":
+        return email(value)
+    return other(value)
+
+
+def normalised_column(kinds: pa.Array, values: pa.Array, region: str) -> pa.Array:
+    """`normalised` over columns, worked out once per distinct type and value."""
+    joined = pc.binary_join_element_wise(kinds, values, "\x1f").dictionary_encode()
+    distinct = [text.split("\x1f", 1) for text in joined.dictionary.to_pylist()]
+    cleaned = [normalised(kind, value, region) for kind, value in distinct]
+    return pa.array(cleaned, pa.string()).take(joined.indices)
+
+
+def instant(text: str) -> datetime | None:
+    """ISO 8601 with date and time; a missing offset means UTC; None: no instant.
+
+    Digits beyond microseconds are cut, so that an instant never moves into the next
+    tick, hour or day.
+    """
+    match = _INSTANT.fullmatch(text.strip())
+    if match is None:
+        return None
+    day, time, fraction, offset = match.groups()
+    micros = int((fraction or "0").ljust(6, "0")[:6])
+    try:
+        parsed = datetime.fromisoformat(f"{day}T{time}{(offset or 'Z').upper()}")
+        return (parsed + timedelta(microseconds=micros)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def canonical(moment: datetime) -> str:
+    """The text of an instant that every parser here takes alike."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def instants(texts: pa.Array) -> pa.Array:
+    """Texts to instants; what is none becomes null."""
+    try:
+        found = texts.cast(INSTANT)
+    except pa.ArrowInvalid:
+        # One odd text spoils the fast way: each distinct one is read by itself.
+        encoded = texts.dictionary_encode()
+        parsed = [instant(text) for text in encoded.dictionary.to_pylist()]
+        return pa.array(parsed, INSTANT).take(encoded.indices)
+    lowest = pc.min(found.cast(pa.int64())).as_py()
+    if lowest is not None and lowest < _FIRST:
+        encoded = texts.dictionary_encode()
+        parsed = [instant(text) for text in encoded.dictionary.to_pylist()]
+        return pa.array(parsed, INSTANT).take(encoded.indices)
+    return found
+
+
+def seconds_between(start: pa.Array, end: pa.Array) -> pa.Array:
+    """Seconds from start to end; null where either is missing or it is negative."""
+    micros = pc.subtract(end.cast(pa.int64()), start.cast(pa.int64()))
+    kept = pc.if_else(pc.less(micros, 0), pa.scalar(None, pa.int64()), micros)
+    return pc.divide(kept.cast(pa.float64(), safe=False), 1e6)
+
+
+def local(moments: pa.Array, zone: str) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Local date, hour and weekday (1 Monday to 7 Sunday) of instants in a zone.
+
+    Offsets are looked up once per quarter of an hour: every zone's clock changes at
+    one.
+    """
+    micros = moments.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    quarters, places = np.unique(micros // _QUARTER, return_inverse=True)
+    rules = ZoneInfo(zone)
+    offsets = [_offset(int(quarter) * _QUARTER, rules) for quarter in quarters]
+    shifted = micros + np.array(offsets, np.int64)[places]
+    days = shifted // 86_400_000_000
+    hours = shifted // 3_600_000_000 - days * 24
+    weekdays = (days + 3) % 7 + 1  # 1970-01-01 was a Thursday
+    return (
+        pa.array(days.astype(np.int32), pa.int32()).cast(pa.date32()),
+        pa.array(hours, pa.int64()),
+        pa.array(weekdays, pa.int64()),
+    )
+
+
+def _offset(micros: int, zone: ZoneInfo) -> int:
+    try:
+        moment = (_EPOCH + timedelta(microseconds=micros)).astimezone(zone)
+    except OverflowError:
+        return 0  # the first and the last day there are
+    offset = moment.utcoffset()
+    return 0 if offset is None else offset // timedelta(microseconds=1)

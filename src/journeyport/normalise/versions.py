@@ -1,0 +1,196 @@
+"""Which version of each engagement is current, and its document in order of id.
+
+Raw holds every version ever landed. `current` states the rule over one engagement's
+versions; the rest applies it to a day of any size: ids and dates first, then the
+chosen documents alone, sorted by DuckDB, which spills to disk what memory cannot hold.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from journeyport.lake import Lake
+
+_STATUS = {"CREATED": 0, "ACTIVE": 1, "COMPLETED": 2}
+_ARRAYS = ("participants", "channels", "conversations", "agentNotes", "attributes")
+_ARRAYS += ("queues", "transfers")
+_MAPS = ("identifiers", "data")
+
+_VERSIONS = """
+CREATE OR REPLACE TEMP TABLE versions AS
+SELECT engagement_id, content_hash, bool_or(is_deleted) AS is_deleted,
+    max(update_date) AS update_date, max(status) AS status,
+    max(end_date) AS end_date, list(_extracted_at ORDER BY _extracted_at) AS landed,
+    min({'at': _extracted_at, 'run': _run_id}) AS first
+FROM raw GROUP BY engagement_id, content_hash
+"""
+_CLEAR = """
+CREATE OR REPLACE TEMP TABLE chosen AS
+SELECT engagement_id, arg_max(content_hash, coalesce(update_date, '-infinity'))
+    AS content_hash
+FROM versions GROUP BY engagement_id
+HAVING count(*) = 1 OR (count(*) = count(update_date) AND NOT bool_or(is_deleted)
+    AND max(update_date, 2)[1] > max(update_date, 2)[2])
+"""
+_UNCLEAR = """
+SELECT v.engagement_id, v.content_hash, v.is_deleted, v.update_date, v.status,
+    v.end_date IS NOT NULL AS ended, v.landed, coalesce(max(w.weight), 0) AS weight
+FROM versions v
+LEFT JOIN (SELECT engagement_id, content_hash, CASE WHEN json_valid(payload) THEN
+    {weight} ELSE 0 END AS weight FROM raw
+    WHERE engagement_id IN (SELECT engagement_id FROM versions
+        WHERE engagement_id NOT IN (SELECT engagement_id FROM chosen))) w
+    USING (engagement_id, content_hash)
+WHERE v.engagement_id NOT IN (SELECT engagement_id FROM chosen)
+GROUP BY ALL ORDER BY v.engagement_id
+"""
+_DOCUMENTS = """
+SELECT v.engagement_id, v.content_hash, v.first['at'] AS _extracted_at,
+    v.first['run'] AS _run_id, r.policy_hash, r.payload, r.is_deleted, r.deleted_at,
+    r.deleted_reason, r.start_date, r.update_date, r.end_date, r.status
+FROM raw r JOIN versions v USING (engagement_id, content_hash)
+JOIN chosen c USING (engagement_id, content_hash)
+WHERE r._extracted_at = v.landed[-1]
+ORDER BY v.engagement_id, r.policy_hash, r._run_id
+"""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of one engagement, as far as choosing needs it.
+
+    Attributes:
+        content_hash: names the version.
+        is_deleted: it is a tombstone.
+        update_date: when it last changed; None: not sent.
+        status: as sent.
+        ended: it has an end date.
+        landed: when it landed, each time, in order.
+        weight: how many entries its arrays and maps hold.
+    """
+
+    content_hash: str
+    is_deleted: bool
+    update_date: datetime | None
+    status: str | None
+    ended: bool
+    landed: tuple[datetime, ...]
+    weight: int
+
+    @property
+    def rank(self) -> tuple[int, bool, int]:
+        """How far the engagement has come: it only ever moves on."""
+        return _STATUS.get(self.status or "", 1), self.ended, self.weight
+
+
+def current(versions: Sequence[Version]) -> Version:
+    """The version that holds.
+
+    A tombstone holds until something lands after it. Else the greatest update date;
+    where one of them has none, the one that has come further, the later landed among
+    equals; and one that has come less far only when it landed twice after the one it
+    replaces, so that a single stale answer changes nothing.
+    """
+    tombs = [version for version in versions if version.is_deleted]
+    living = [version for version in versions if not version.is_deleted]
+    if tombs:
+        tomb = max(tombs, key=lambda tomb: (tomb.landed[-1], tomb.content_hash))
+        if all(version.landed[-1] <= tomb.landed[-1] for version in living):
+            return tomb
+    dates = [version.update_date for version in living]
+    if None not in dates:
+        return max(
+            living,
+            key=lambda v: (v.update_date, v.rank, v.landed[-1], v.content_hash),
+        )
+    ordered = sorted(living, key=lambda v: (v.landed[0], v.content_hash))
+    leader = ordered[0]
+    for version in ordered[1:]:
+        later = [moment for moment in version.landed if moment > leader.landed[0]]
+        if version.rank >= leader.rank or len(later) > 1:
+            leader = version
+    return leader
+
+
+@contextmanager
+def workspace(memory: str = "400MB") -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection in memory that spills to a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="journeyport-") as spill:
+        config = {"memory_limit": memory, "temp_directory": spill}
+        with duckdb.connect(":memory:", config=config) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+
+
+def documents(
+    lake: Lake,
+    connection: duckdb.DuckDBPyConnection,
+    account: str,
+    day: date,
+    batch: int,
+) -> Iterator[pa.Table]:
+    """The current versions of an account-day in batches, in the order of their ids."""
+    paths = lake.raw_files(account, day)
+    if not paths:
+        return
+    places = [lake.files.place(path) for path in paths]
+    source = ds.dataset(places, filesystem=lake.files.filesystem, format="parquet")
+    connection.register("raw", source)
+    connection.execute(_VERSIONS)
+    connection.execute(_CLEAR)
+    _choose_unclear(connection)
+    last = None
+    for part in connection.execute(_DOCUMENTS).to_arrow_reader(batch):
+        table = pa.table(part)
+        ids = table.column("engagement_id").to_pylist()
+        kept = [one != before for before, one in zip([last, *ids], ids, strict=False)]
+        last = ids[-1] if ids else last
+        yield table if all(kept) else table.filter(pa.array(kept))
+    connection.unregister("raw")
+
+
+def _choose_unclear(connection: duckdb.DuckDBPyConnection) -> None:
+    left = connection.execute(
+        "SELECT count(DISTINCT engagement_id) FROM versions"
+    ).fetchall()[0][0]
+    right = connection.execute("SELECT count(*) FROM chosen").fetchall()[0][0]
+    if left == right:
+        return
+    arrays = [f"coalesce(json_array_length(payload, '$.{n}'), 0)" for n in _ARRAYS]
+    maps = [f"coalesce(len(json_keys(payload, '$.{name}')), 0)" for name in _MAPS]
+    found = connection.execute(
+        _UNCLEAR.format(weight=" + ".join([*arrays, *maps]))
+    ).to_arrow_table()
+    ids = found.column("engagement_id").to_pylist()
+    groups: dict[str, list[Version]] = {}
+    for one, row in zip(ids, found.drop(["engagement_id"]).to_pylist(), strict=True):
+        landed = tuple(row.pop("landed"))
+        groups.setdefault(one, []).append(Version(**row, landed=landed))
+    settled = pa.table(
+        {
+            "engagement_id": list(groups),
+            "content_hash": [current(group).content_hash for group in groups.values()],
+        }
+    )
+    connection.register("settled", settled)
+    connection.execute("INSERT INTO chosen SELECT * FROM settled")
+    connection.unregister("settled")
+
+
+def fingerprint(part: pa.Table) -> bytes:
+    """What of a batch decides the tables made from it."""
+    columns = ("engagement_id", "content_hash", "policy_hash", "_run_id")
+    texts = [part.column(name).cast(pa.string()) for name in columns]
+    texts.append(part.column("_extracted_at").cast(pa.int64()).cast(pa.string()))
+    texts.append(part.column("payload").is_null().cast(pa.uint8()).cast(pa.string()))
+    joined = pc.binary_join_element_wise(
+        *texts, "\x1f", null_handling="replace", null_replacement=""
+    )
+    return "\n".join([*joined.to_pylist(), ""]).encode()
