@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from customer_journey.faults import UnknownProfileError
 from customer_journey.instants import SECOND, format_instant, parse_instant
 from customer_journey.problems import Problem
 from customer_journey.service import Service
+from customer_journey.traffic import ACTIONS, Change
 from customer_journey.validation import json_body
 
 
@@ -28,6 +30,10 @@ def create_admin(service: Service) -> FastAPI:
         ("/clock", "GET", _clock),
         ("/clock", "POST", _set_clock),
         ("/stats", "GET", _stats),
+        ("/faults", "GET", _faults),
+        ("/faults", "POST", _set_faults),
+        ("/changes", "POST", _change),
+        ("/live", "POST", _live),
     ):
         app.router.routes.append(Route(path, endpoint, methods=[method]))
     app.add_exception_handler(Problem, _refused)
@@ -35,7 +41,8 @@ def create_admin(service: Service) -> FastAPI:
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
+    if not isinstance(error, Problem):
+        raise error
     return error.response()
 
 
@@ -67,7 +74,7 @@ async def _clock(request: Request) -> Response:
 
 
 async def _set_clock(request: Request) -> Response:
-    """Body: {"now": date-time or null, "advance_seconds": n, "rate": n}, any of them."""
+    """Body: {"now": date-time or null, "advance_seconds": n, "rate": n}, or some."""
     body = await _body(request)
     clock = _service(request).clock
     rate = body.get("rate")
@@ -99,3 +106,59 @@ async def _stats(request: Request) -> Response:
         account: service.store.count(account) for account in service.store.account_ids()
     }
     return _json({"engagements": accounts, "requests": dict(service.requests)})
+
+
+async def _faults(request: Request) -> Response:
+    """The profiles in force, how often each struck, and in which order."""
+    return _json(_service(request).faults.report())
+
+
+async def _set_faults(request: Request) -> Response:
+    """Body: {"profiles": [...], "seed": n}; counts start again."""
+    body = await _body(request)
+    profiles, seed = body.get("profiles", []), body.get("seed", 1)
+    if not isinstance(profiles, list) or not isinstance(seed, int):
+        raise Problem(400, "profiles must be a list and seed a whole number.")
+    try:
+        _service(request).set_faults([str(name) for name in profiles], seed)
+    except UnknownProfileError as wrong:
+        raise Problem(400, str(wrong)) from wrong
+    return await _faults(request)
+
+
+async def _change(request: Request) -> Response:
+    """Body: account and action, and as wanted count, ids, start, end, document."""
+    body = await _body(request)
+    service = _service(request)
+    account, action = body.get("account"), body.get("action")
+    if account not in service.store.account_ids():
+        raise Problem(400, "There is no such account.")
+    if action not in ACTIONS:
+        raise Problem(400, f"The action must be one of {', '.join(ACTIONS)}.")
+    count, ids = body.get("count", 60 if action == "burst" else 1), body.get("ids", [])
+    if not isinstance(count, int) or not 1 <= count <= 10_000:
+        raise Problem(400, "The count must be a whole number from 1 to 10000.")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise Problem(400, "The ids must be a list of engagement ids.")
+    times: dict[str, int | None] = {}
+    for name in ("start", "end"):
+        times[name] = None
+        if body.get(name) is not None:
+            times[name] = parse_instant(str(body[name]))
+            if times[name] is None:
+                raise Problem(400, f"{name} must be an RFC 3339 date-time.")
+    document = body.get("document")
+    if document is not None and not isinstance(document, dict):
+        raise Problem(400, "The document must be an object.")
+    change = Change(account, action, count, tuple(ids), document=document, **times)
+    return _json({"engagementIds": service.traffic.make(change)})
+
+
+async def _live(request: Request) -> Response:
+    """Body: {"per_minute": n}; 0 ends the live traffic."""
+    body = await _body(request)
+    pace = body.get("per_minute")
+    if not isinstance(pace, int | float) or pace < 0:
+        raise Problem(400, "per_minute must be a number, 0 or more.")
+    _service(request).set_live(pace)
+    return _json({"per_minute": pace})

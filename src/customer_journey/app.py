@@ -5,6 +5,7 @@ into problem details, sets the Date header from the service's own clock and writ
 request log. What the operations do is in the modules that operations.py names.
 """
 
+import logging
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,13 +18,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from customer_journey import bodies
+from customer_journey import bodies, trouble
 from customer_journey.call import Call, Operation
 from customer_journey.instants import http_date
 from customer_journey.operations import OPERATIONS
 from customer_journey.problems import Problem
 from customer_journey.service import Service
 from customer_journey.validation import json_body
+from customer_journey.weather import Way, refusal
+
+logger = logging.getLogger(__name__)
 
 PREFIX = "/api/journey/v1"
 TOKEN_PATH = "/api/auth/v1/{accountId}/protocol/openid-connect/token"  # noqa: S105
@@ -109,8 +113,14 @@ def _endpoint(service: Service, operations: dict[str, Operation]) -> Any:
             raw = await request.body()
             body = json_body(raw, request.headers.get("content-type", ""))
         service.writes.settle()
+        number = notes["request"]
+        if operation.writes:
+            notes["wrote"] = True
+            trouble.before_write(service, number)
         return operation.handler(
             Call(
+                number=number,
+                reader=trouble.reader(service, number, writes=operation.writes),
                 service=service,
                 account=account,
                 principal=principal,
@@ -167,6 +177,14 @@ async def _http_problem(_request: Request, error: Exception) -> Response:
     return Problem(error.status_code, sentence, headers=headers).response()
 
 
+def request_token(scope: Scope) -> str:
+    """What stands in the Authorization header, for counting a token's uses."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return str(value.decode("latin-1"))
+    return ""
+
+
 class Gate:
     """What every request passes: limits, the log, the Date header, refusals.
 
@@ -188,19 +206,41 @@ class Gate:
         notes: dict[str, Any] = {"operation": None, "path": None}
         scope.setdefault("state", {})["notes"] = notes
         status = 0
+        token = request_token(scope)
+        number = notes["request"] = service.faults.begin()
+        abort = scope["state"].get("abort")
+        way = Way(service.faults, number, send, abort)
 
         async def out(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                date = http_date(service.clock.now()).encode()
-                message["headers"] = [*message["headers"], (b"date", date)]
-            await send(message)
+                if service.faults.has("no-date-header"):
+                    service.faults.note("no-date-header", number)
+                else:
+                    date = http_date(service.clock.now()).encode()
+                    message["headers"] = [*message["headers"], (b"date", date)]
+            if service.faults.profiles:
+                wrote = bool(notes.get("wrote")) and status < 400
+                await way.deliver(message, wrote=wrote)
+            else:
+                await send(message)
 
         try:
+            refused = service.faults.profiles and refusal(service.faults, number, token)
+            if refused:
+                notes["fault"] = True
+                await refused(scope, receive, out)
+                return
             await self._served(scope, receive, out)
         except Problem as problem:
             await problem.response()(scope, receive, out)
+        except Exception:
+            if status:
+                raise
+            logger.exception("A request failed: this is a fault of the service.")
+            sentence = "The service failed; its log says how."
+            await Problem(500, sentence).response()(scope, receive, out)
         finally:
             service.requests[str(status)] += 1
             service.log.write({"method": scope["method"], **notes, "status": status})

@@ -1,8 +1,8 @@
 """What each operation takes from its body: raw JSON in, checked values out.
 
-The limits themselves are in validation.py. Fields the contract does not name are allowed
-on engagements and participants, and are kept unless the service answers with a field of
-that name itself.
+The limits themselves are in validation.py. Fields the contract does not name are
+allowed on engagements and participants, and are kept unless the service answers with a
+field of that name itself.
 """
 
 from typing import Any
@@ -123,8 +123,9 @@ def unlink(body: Any) -> tuple[Values, str, str]:
     if isinstance(nested, dict) and isinstance(nested.get("identifiers"), dict):
         check = Check({**check.fields, "identifiers": nested["identifiers"]})
     identifiers = check.identifiers("identifiers", required=True)
-    one = check.fields.get("unlinkIdentifier")
-    name, value = "", ""
+    one: Any = check.fields.get("unlinkIdentifier")
+    name: str = ""
+    value: str = ""
     if not check.has("unlinkIdentifier"):
         check.add("unlinkIdentifier", "is required", REQUIRED)
     elif not isinstance(one, dict):
@@ -132,7 +133,7 @@ def unlink(body: Any) -> tuple[Values, str, str]:
     elif len(one) != 1:
         check.add("unlinkIdentifier", "must hold exactly one name", TOO_SHORT)
     else:
-        (name, given) = next(iter(one.items()))
+        ((name, given),) = one.items()
         value = check.text("unlinkIdentifier.*", given, 1, 256) or ""
     check.done()
     return identifiers or {}, name, value
@@ -160,9 +161,9 @@ def participant(body: Any) -> dict[str, Any]:
         found["automationType"] = check.one_of(
             "automationType", AUTOMATIONS, required=True
         )
-    name = check.fields.get("agentDisplayName")
-    if kind == "AGENT" and isinstance(name, str):
-        found["agentDisplayName"] = name
+    shown = check.fields.get("agentDisplayName")
+    if kind == "AGENT" and isinstance(shown, str):
+        found["agentDisplayName"] = shown
     check.done()
     return {**_extras(check.fields, _ADD_FIELDS), **found}
 

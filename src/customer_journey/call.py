@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import sqlalchemy as sa
 from starlette.responses import Response
 
 from customer_journey import bodies, store
@@ -27,8 +28,12 @@ class Call:
     path: dict[str, str]
     query: dict[str, str]
     body: Any
-    #: Where faults and the log leave and find what they need.
+    #: What the request log will say.
     notes: dict[str, Any]
+    #: The request's number, by which faults are drawn.
+    number: int
+    #: Where reads read; an old state when the replica is stale.
+    reader: sa.Connection
 
     @property
     def engagement(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
+import sqlalchemy as sa
 import typer
 
 from customer_journey import instants
@@ -18,6 +19,7 @@ from customer_journey.admin import create_admin
 from customer_journey.app import create_app
 from customer_journey.auth import Given, credentials, ensure_account
 from customer_journey.clock import Clock
+from customer_journey.faults import UnknownProfileError, parse_profiles
 from customer_journey.generator import Plan, generate
 from customer_journey.server import address, listen, run, stop_on_signals
 from customer_journey.service import Service, open_service
@@ -59,7 +61,7 @@ def _root() -> None:
 
 
 @app.command("generate")
-def generate_command(
+def generate_command(  # noqa: PLR0917 - typer reads options from parameters
     database: Database = "customer-journey.db",
     accounts: Accounts = "ABCDEF,GHIJKL",
     engagements: Count = 5000,
@@ -69,7 +71,7 @@ def generate_command(
     truth: Truth = None,
 ) -> None:
     """Fill an empty database with engagements of invented people."""
-    plan = _plan(accounts, engagements, days, start, seed, Clock().now())
+    plan = _plan(accounts, engagements, days, start=start, seed=seed, now=Clock().now())
     store = _open(Store, database)
     try:
         for account in plan.accounts:
@@ -82,7 +84,7 @@ def generate_command(
 
 
 @app.command()
-def serve(
+def serve(  # noqa: PLR0917 - typer reads options from parameters
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free.")] = 8080,
     admin_port: Annotated[int, typer.Option(min=0, max=65535)] = 0,
@@ -107,6 +109,15 @@ def serve(
     request_log: Annotated[
         Path | None, typer.Option(help="File for one JSON line per request.")
     ] = None,
+    faults: Annotated[
+        str, typer.Option(help="Fault profiles, comma-separated; see docs/service.md.")
+    ] = "",
+    fault_seed: Annotated[
+        int, typer.Option(help="The same seed, the same faults.")
+    ] = 1,
+    live: Annotated[
+        float, typer.Option(min=0, help="Events a minute while serving.")
+    ] = 0.0,
     credentials_file: Annotated[
         Path | None,
         typer.Option(help="JSON: account to client_id, client_secret, app_key."),
@@ -117,7 +128,7 @@ def serve(
 ) -> None:
     """Serve until Ctrl-C; the first line on standard output says where and to whom."""
     watch = _clock(clock, clock_rate)
-    plan = _plan(accounts, engagements, days, start, seed, watch.now())
+    plan = _plan(accounts, engagements, days, start=start, seed=seed, now=watch.now())
     options = {"client_id": client_id, "client_secret": client_secret}
     options["app_key"] = app_key
     service = _open(
@@ -126,6 +137,7 @@ def serve(
         clock=watch,
         write_lag=int(write_lag * instants.SECOND),
         request_log=request_log,
+        truth=_truth_path(truth, database),
     )
     try:
         for account in plan.accounts:
@@ -135,12 +147,17 @@ def serve(
         if engagements and not service.store.count():
             _say(f"Generating {engagements} engagements …")
             _generate(service.store, plan, truth, database)
-        asyncio.run(_serve(service, host, port, admin_port))
+        service.set_faults(parse_profiles(faults.split(",")), fault_seed)
+        asyncio.run(_serve(service, host, port, admin_port, live))
+    except UnknownProfileError as wrong:
+        raise _Wrong(str(wrong)) from wrong
     finally:
         service.close()
 
 
-async def _serve(service: Service, host: str, port: int, admin_port: int) -> None:
+async def _serve(
+    service: Service, host: str, port: int, admin_port: int, live: float
+) -> None:
     stop = asyncio.Event()
     try:
         public = listen(host, port)
@@ -150,6 +167,7 @@ async def _serve(service: Service, host: str, port: int, admin_port: int) -> Non
             f"Cannot listen on {host}:{port}: {wrong.strerror}. Choose another port."
         ) from wrong
     stop_on_signals(stop)
+    service.set_live(live)
     announcement = {
         "url": address(public),
         "admin_url": address(admin),
@@ -160,10 +178,17 @@ async def _serve(service: Service, host: str, port: int, admin_port: int) -> Non
         lambda: _print(announcement),
         stop,
     )
+    service.set_live(0)
 
 
 def _plan(
-    accounts: str, engagements: int, days: int, start: str | None, seed: int, now: int
+    accounts: str,
+    engagements: int,
+    days: int,
+    *,
+    start: str | None,
+    seed: int,
+    now: int,
 ) -> Plan:
     listed = tuple(name.strip() for name in accounts.split(",") if name.strip())
     for name in listed:
@@ -227,8 +252,7 @@ def _open(opener: Any, database: str, **options: Any) -> Any:
 def _generate(
     store: Store, plan: Plan, truth: Path | None, database: str
 ) -> dict[str, Any]:
-    if truth is None and store.engine.dialect.name == "sqlite":
-        truth = Path(f"{store.url.database}.truth.jsonl")
+    truth = _truth_path(truth, database)
     report = generate(store, plan, truth)
     return {
         "database": database.rpartition("@")[2],
@@ -239,6 +263,12 @@ def _generate(
         "as_of": instants.format_instant(plan.as_of),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _truth_path(given: Path | None, database: str) -> Path:
+    """Beside an SQLite file; for a server's database in the working folder."""
+    name = database if "://" not in database else sa.make_url(database).database
+    return given or Path(f"{name}.truth.jsonl")
 
 
 def _print(line: dict[str, Any]) -> None:

@@ -12,8 +12,8 @@ from customer_journey.instants import SECOND
 class Clock:
     """Microseconds since 1970, real until it is set.
 
-    A set clock stands still unless it is given a rate: 1 runs at real speed, 60 makes an
-    hour of every minute.
+    A set clock stands still unless it is given a rate: 1 runs at real speed, 60 makes
+    an hour of every minute.
 
     Args:
         start: the instant to stand at; None follows the machine's clock.

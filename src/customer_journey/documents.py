@@ -9,7 +9,7 @@ Document: TypeAlias = dict[str, Any]
 
 #: Fields the service answers with; a caller's extra of the same name is not echoed.
 ENGAGEMENT_FIELDS = frozenset(
-    [
+    {
         "id",
         "accountId",
         "status",
@@ -28,10 +28,10 @@ ENGAGEMENT_FIELDS = frozenset(
         "transfers",
         "sourceType",
         "sourceAddress",
-    ]
+    }
 )
 PARTICIPANT_FIELDS = frozenset(
-    [
+    {
         "id",
         "type",
         "agentDisplayName",
@@ -46,7 +46,7 @@ PARTICIPANT_FIELDS = frozenset(
         "automationType",
         "sourceType",
         "sourceAddress",
-    ]
+    }
 )
 #: The most a document holds of each; what is oldest gives way.
 MOST = 50

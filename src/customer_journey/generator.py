@@ -132,7 +132,9 @@ def _fill(loader: "_Loader", plan: Plan, account: str, region: str, quota: int) 
             for _ in range(wanted):
                 manner = manner_of(rng)
                 start = calendar.draw(rng, manner.channel)
-                document = compose(rng, stage, person, manner, start, plan.as_of)
+                document = compose(
+                    rng, stage, person, manner, start=start, as_of=plan.as_of
+                )
                 if rng.random() < 0.004 and len(members) > 1:
                     _mistype(document, members[0])
                 loader.add(document)
@@ -166,6 +168,25 @@ def _add_loyalty_type(store: Store, account: str) -> None:
                     position=len(names),
                 )
             )
+
+
+def truth_line(account: str, person: Person, made: list[str]) -> str:
+    """One line of the truth file: a person, and the engagements they were behind."""
+    line = {
+        "account": account,
+        "person": person.key,
+        "name": f"{person.first} {person.last}",
+        "owns": {
+            "phoneNumbers": person.phones,
+            "emailAddresses": person.emails,
+            "accountIds": person.account_ids,
+            "whatsappIds": person.whatsapp,
+            "loyaltyCards": person.loyalty,
+        },
+        "shares": person.shared_phones,
+        "engagements": made,
+    }
+    return orjson.dumps(line).decode() + "\n"
 
 
 class _Loader:
@@ -278,21 +299,7 @@ class _Loader:
 
     def tell(self, account: str, person: Person, made: list[str]) -> None:
         """Write down who was behind the engagements."""
-        line = {
-            "account": account,
-            "person": person.key,
-            "name": f"{person.first} {person.last}",
-            "owns": {
-                "phoneNumbers": person.phones,
-                "emailAddresses": person.emails,
-                "accountIds": person.account_ids,
-                "whatsappIds": person.whatsapp,
-                "loyaltyCards": person.loyalty,
-            },
-            "shares": person.shared_phones,
-            "engagements": made,
-        }
-        self._truth.write(orjson.dumps(line).decode() + "\n")
+        self._truth.write(truth_line(account, person, made))
 
     def flush(self) -> None:
         """Write what is in hand."""

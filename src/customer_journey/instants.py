@@ -1,8 +1,8 @@
 """Instants as integer microseconds since 1970, and their RFC 3339 text.
 
-Own arithmetic instead of ``datetime``: the contract's date-time allows the year 0, a leap
-second and offsets that push an instant out of the years 1 to 9999, none of which may
-become a server error. Clocks do not live here.
+Own arithmetic instead of ``datetime``: the contract's date-time allows the year 0, a
+leap second and offsets that push an instant out of the years 1 to 9999, none of which
+may become a server error. Clocks do not live here.
 """
 
 import re

@@ -4,7 +4,7 @@ import uuid
 
 from starlette.responses import Response
 
-from customer_journey import bodies, identity, search
+from customer_journey import bodies, identity, search, trouble
 from customer_journey.call import Call, accepted, json_answer, required
 from customer_journey.instants import DAY, format_instant, parse_instant
 
@@ -19,7 +19,9 @@ def get_journeys(call: Call) -> Response:
         startDate=None if query.start is None else format_instant(query.start),
         endDate=None if query.end is None else format_instant(query.end),
     )
-    page = search.search(call.service.store.reader, query, number, size)
+    query, limit = trouble.before_search(call, query, number, size)
+    page = search.search(call.reader, query, number, limit, oldest=trouble.oldest(call))
+    page = trouble.after_search(call, page)
     call.notes.update(rows=len(page.documents), total=page.total)
     return Response(
         search.page_body(page.documents, number, size, page.total, page.identifiers),

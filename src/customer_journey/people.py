@@ -1,9 +1,9 @@
 """The people behind generated engagements: who shares what with whom.
 
-People come in blocks: somebody alone, a household with one landline, a company behind one
-switchboard number. Only people of one block share identifiers, so a block can be made,
-and its journeys known, without looking at any other: that keeps a million engagements in
-bounded memory. How engagements look is in scenes.py.
+People come in blocks: somebody alone, a household with one landline, a company behind
+one switchboard number. Only people of one block share identifiers, so a block can be
+made, and its journeys known, without looking at any other: that keeps a million
+engagements in bounded memory. How engagements look is in scenes.py.
 """
 
 from dataclasses import dataclass, field
@@ -12,195 +12,34 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-FIRST = [
-    "Ada",
-    "Adnan",
-    "Agnes",
-    "Aisha",
-    "Akira",
-    "Alma",
-    "Amir",
-    "Anja",
-    "Anton",
-    "Beatriz",
-    "Ben",
-    "Birgit",
-    "Bruno",
-    "Camille",
-    "Carla",
-    "Chen",
-    "Clara",
-    "Daan",
-    "David",
-    "Diego",
-    "Dora",
-    "Elif",
-    "Elin",
-    "Emil",
-    "Emma",
-    "Erik",
-    "Esra",
-    "Eva",
-    "Fatima",
-    "Felix",
-    "Finn",
-    "Frida",
-    "Gabriel",
-    "Greta",
-    "Hana",
-    "Hannes",
-    "Heidi",
-    "Hugo",
-    "Ida",
-    "Igor",
-    "Ines",
-    "Isla",
-    "Ivan",
-    "Jana",
-    "Jonas",
-    "Julia",
-    "Kaan",
-    "Karl",
-    "Katja",
-    "Kofi",
-    "Lara",
-    "Lea",
-    "Leo",
-    "Lina",
-    "Luca",
-    "Lukas",
-    "Magda",
-    "Malik",
-    "Marta",
-    "Mateo",
-    "Maya",
-    "Mia",
-    "Milan",
-    "Mira",
-    "Nadia",
-    "Nico",
-    "Nina",
-    "Noah",
-    "Olga",
-    "Omar",
-    "Oskar",
-    "Paula",
-    "Pavel",
-    "Pia",
-    "Quinn",
-    "Rafael",
-    "Rosa",
-    "Rui",
-    "Sara",
-    "Selma",
-    "Sofia",
-    "Stefan",
-    "Tara",
-    "Theo",
-    "Tilda",
-    "Tom",
-    "Uma",
-    "Vera",
-    "Victor",
-    "Wanda",
-    "Yara",
-    "Yusuf",
-    "Zoe",
-]
-LAST = [
-    "Abbott",
-    "Acker",
-    "Almeida",
-    "Andersen",
-    "Arslan",
-    "Bauer",
-    "Becker",
-    "Bianchi",
-    "Blum",
-    "Brandt",
-    "Castillo",
-    "Chang",
-    "Costa",
-    "Dahl",
-    "Demir",
-    "Dietrich",
-    "Dubois",
-    "Duran",
-    "Eklund",
-    "Engel",
-    "Farkas",
-    "Fischer",
-    "Fontaine",
-    "Fuchs",
-    "Garcia",
-    "Gruber",
-    "Haas",
-    "Hansen",
-    "Hartmann",
-    "Hoffmann",
-    "Horvat",
-    "Ibrahim",
-    "Ivanova",
-    "Jansen",
-    "Jensen",
-    "Kaiser",
-    "Kaya",
-    "Keller",
-    "Klein",
-    "Koch",
-    "Kovac",
-    "Kraus",
-    "Lang",
-    "Larsen",
-    "Lehmann",
-    "Lindgren",
-    "Lopez",
-    "Maier",
-    "Marino",
-    "Martin",
-    "Meyer",
-    "Moreau",
-    "Mueller",
-    "Murphy",
-    "Nagy",
-    "Neumann",
-    "Nguyen",
-    "Novak",
-    "Okafor",
-    "Olsen",
-    "Otto",
-    "Pereira",
-    "Peters",
-    "Pohl",
-    "Popescu",
-    "Quast",
-    "Reyes",
-    "Richter",
-    "Rossi",
-    "Roth",
-    "Sauer",
-    "Schmidt",
-    "Scholz",
-    "Schwarz",
-    "Silva",
-    "Sommer",
-    "Stein",
-    "Sullivan",
-    "Suzuki",
-    "Tanaka",
-    "Torres",
-    "Ulrich",
-    "Varga",
-    "Vogel",
-    "Wagner",
-    "Walsh",
-    "Weber",
-    "Weiss",
-    "Winter",
-    "Wolf",
-    "Yilmaz",
-    "Zimmer",
-]
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+FIRST = _words(
+    """
+    Ada Adnan Agnes Aisha Akira Alma Amir Anja Anton Beatriz Ben Birgit Bruno Camille
+    Carla Chen Clara Daan David Diego Dora Elif Elin Emil Emma Erik Esra Eva Fatima
+    Felix Finn Frida Gabriel Greta Hana Hannes Heidi Hugo Ida Igor Ines Isla Ivan Jana
+    Jonas Julia Kaan Karl Katja Kofi Lara Lea Leo Lina Luca Lukas Magda Malik Marta
+    Mateo Maya Mia Milan Mira Nadia Nico Nina Noah Olga Omar Oskar Paula Pavel Pia
+    Quinn Rafael Rosa Rui Sara Selma Sofia Stefan Tara Theo Tilda Tom Uma Vera Victor
+    Wanda Yara Yusuf Zoe
+    """
+)
+LAST = _words(
+    """
+    Abbott Acker Almeida Andersen Arslan Bauer Becker Bianchi Blum Brandt Castillo
+    Chang Costa Dahl Demir Dietrich Dubois Duran Eklund Engel Farkas Fischer Fontaine
+    Fuchs Garcia Gruber Haas Hansen Hartmann Hoffmann Horvat Ibrahim Ivanova Jansen
+    Jensen Kaiser Kaya Keller Klein Koch Kovac Kraus Lang Larsen Lehmann Lindgren
+    Lopez Maier Marino Martin Meyer Moreau Mueller Murphy Nagy Neumann Nguyen Novak
+    Okafor Olsen Otto Pereira Peters Pohl Popescu Quast Reyes Richter Rossi Roth Sauer
+    Schmidt Scholz Schwarz Silva Sommer Stein Sullivan Suzuki Tanaka Torres Ulrich
+    Varga Vogel Wagner Walsh Weber Weiss Winter Wolf Yilmaz Zimmer
+    """
+)
 MAIL_HOSTS = (
     "kestrelmail.net",
     "linden-post.de",

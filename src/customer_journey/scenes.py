@@ -1,8 +1,8 @@
 """One believable engagement: who joins when, waits where, is handed to whom.
 
-A scene is composed to its true end and then cut at the instant the generator pretends to
-look at, so that what is still open then looks open. Everything is drawn from the Random
-that is handed in. Who calls is in people.py, when they call in calendars.py.
+A scene is composed to its true end and then cut at the instant the generator pretends
+to look at, so that what is still open then looks open. Everything is drawn from the
+Random that is handed in. Who calls is in people.py, when they call in calendars.py.
 """
 
 import uuid
@@ -98,6 +98,7 @@ def compose(
     stage: Stage,
     person: Person,
     manner: Manner,
+    *,
     start: int,
     as_of: int,
 ) -> Document:
@@ -123,6 +124,7 @@ class _Scene:
         self.outbound = rng.random() < self.manner.outbound
         self.id = new_uuid(rng)
         self.dialog = new_uuid(rng)
+        self.caller = new_uuid(rng)
         self.participants: list[dict[str, Any]] = []
         self.queues: list[dict[str, Any]] = []
         self.transfers: list[dict[str, Any]] = []
@@ -170,10 +172,10 @@ class _Scene:
             self.handled = True
             self._join_agent(self.agent)
             self._later((5 * SECOND, 30 * SECOND))
-            self._join("EXTERNAL", self.person.key, **numbers)
+            self._join("EXTERNAL", self.caller, **numbers)
             self._later(manner.talk)
             return
-        self._join("EXTERNAL", self.person.key, **numbers)
+        self._join("EXTERNAL", self.caller, **numbers)
         if rng.random() < manner.bot and self._bot():
             return
         if self._queue(pick(rng, self.stage.queues[:4])):

@@ -1,10 +1,12 @@
 """Searching engagements: which rows, how many in all, and one page of them.
 
-Every answer is newest startDate first and, where those are equal, by id descending. Validation of what is asked lives in validation.py.
+Every answer is newest startDate first and, where those are equal, by id descending.
+Validation of what is asked lives in validation.py.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import orjson
 import sqlalchemy as sa
@@ -12,6 +14,9 @@ import sqlalchemy as sa
 from customer_journey import identity
 from customer_journey.documents import Document
 from customer_journey.models import engagements, facets, identifiers, occurrences
+
+#: Before every instant that the contract's date-time can name.
+EARLIEST = -(2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,12 @@ class Page:
 
 
 def search(
-    connection: sa.Connection, query: Query, number: int, size: int, *, oldest: int = 0
+    connection: sa.Connection,
+    query: Query,
+    number: int,
+    size: int,
+    *,
+    oldest: int = EARLIEST,
 ) -> Page:
     """Page ``number`` (from 1) of what matches every filter given.
 
@@ -51,7 +61,7 @@ def search(
         query: the filters.
         number: the page's number.
         size: engagements on a page.
-        oldest: engagements before this instant are no longer kept (0: all are).
+        oldest: engagements before this instant are no longer kept.
     """
     journeys = None
     linked: dict[str, list[str]] | None = None
@@ -60,79 +70,115 @@ def search(
         linked = identity.members(connection, query.account, journeys)
         if not journeys:
             return Page([], {}, 0)
-    clauses = _clauses(query, journeys, oldest)
-    total = connection.execute(
-        sa.select(sa.func.count()).select_from(engagements).where(*clauses)
-    ).scalar_one()
+    statements = _statements(
+        query.end is not None,
+        bool(query.channels),
+        query.agent is not None,
+        query.conversation is not None,
+        journeys is not None,
+    )
+    values = _values(query, journeys, oldest)
+    total = connection.execute(statements.count, values).scalar_one()
     offset = (number - 1) * size
     if offset >= total:
         return Page([], linked or {}, total)
     rows = connection.execute(
-        sa.select(engagements.c.document, engagements.c.identifiers)
-        .where(*clauses)
-        .order_by(engagements.c.start_us.desc(), engagements.c.engagement_id.desc())
-        .limit(size)
-        .offset(offset)
+        statements.page, {**values, "size": size, "offset": offset}
     ).all()
     if linked is None:
-        linked = union(row.identifiers for row in rows)
+        linked = union([row.identifiers for row in rows])
     return Page([row.document for row in rows], linked, total)
 
 
-def union(texts: Iterable[str]) -> dict[str, list[str]]:
+def union(texts: Sequence[str]) -> dict[str, list[str]]:
     """Every identifier of the rows' identifier texts, each once."""
     merged: dict[str, dict[str, None]] = {}
-    for text in texts:
-        for name, values in orjson.loads(text).items():
-            merged.setdefault(name, {}).update(dict.fromkeys(values))
+    for held in orjson.loads(f"[{','.join(texts)}]"):
+        for name, values in held.items():
+            known = merged.setdefault(name, {})
+            for value in values:
+                known[value] = None
     return {name: list(values) for name, values in merged.items()}
 
 
-def _clauses(
-    query: Query, journeys: list[int] | None, oldest: int
-) -> list[sa.ColumnElement[bool]]:
-    clauses = [engagements.c.account_id == query.account]
-    start = max(query.start, oldest) if query.start is not None else oldest
-    if start or query.start is not None:
-        clauses.append(engagements.c.start_us >= start)
-    if query.end is not None:
-        clauses.append(engagements.c.start_us <= query.end)
-    if query.channels:
-        wanted = tuple(channel.casefold() for channel in query.channels)
-        clauses.append(_carrying(query, "channel", wanted, start))
-    if query.agent is not None:
-        clauses.append(_carrying(query, "agent", (query.agent,), start))
-    if query.conversation is not None:
-        clauses.append(_carrying(query, "conversation", (query.conversation,), start))
-    if journeys is not None:
+@dataclass(frozen=True, slots=True)
+class _Statements:
+    """One kind of search, made once: building it costs more than running it."""
+
+    count: sa.Select[int]
+    page: sa.Select[str, str]
+    whole: sa.Select[str]
+
+
+@cache
+def _statements(
+    ends: bool,
+    by_channel: bool,
+    by_agent: bool,
+    by_conversation: bool,
+    by_journey: bool,
+) -> _Statements:
+    clauses = [
+        engagements.c.account_id == sa.bindparam("account"),
+        engagements.c.start_us >= sa.bindparam("start"),
+    ]
+    if ends:
+        clauses.append(engagements.c.start_us <= sa.bindparam("end"))
+    for wanted, kind in (
+        (by_channel, "channel"),
+        (by_agent, "agent"),
+        (by_conversation, "conversation"),
+    ):
+        if wanted:
+            clauses.append(engagements.c.seq.in_(_carrying(kind, ends=ends)))
+    if by_journey:
         carried = (
             sa.select(occurrences.c.seq)
             .join(identifiers, identifiers.c.identifier == occurrences.c.identifier)
             .where(
-                identifiers.c.account_id == query.account,
-                identifiers.c.journey.in_(journeys),
+                identifiers.c.account_id == sa.bindparam("account"),
+                identifiers.c.journey.in_(sa.bindparam("journeys", expanding=True)),
             )
         )
         clauses.append(engagements.c.seq.in_(carried))
-    return clauses
-
-
-def _carrying(
-    query: Query, kind: str, values: tuple[str, ...], start: int
-) -> sa.ColumnElement[bool]:
-    bounds = []
-    if start or query.start is not None:
-        bounds.append(facets.c.start_us >= start)
-    if query.end is not None:
-        bounds.append(facets.c.start_us <= query.end)
-    return engagements.c.seq.in_(
-        sa.select(facets.c.seq).where(
-            facets.c.account_id == query.account,
-            facets.c.kind == kind,
-            facets.c.value.in_(values),
-            *bounds,
-        )
+    return _Statements(
+        count=sa.select(sa.func.count()).select_from(engagements).where(*clauses),
+        page=sa.select(engagements.c.document, engagements.c.identifiers)
+        .where(*clauses)
+        .order_by(engagements.c.start_us.desc(), engagements.c.engagement_id.desc())
+        .limit(sa.bindparam("size"))
+        .offset(sa.bindparam("offset")),
+        whole=sa.select(engagements.c.document).where(*clauses),
     )
+
+
+def _carrying(kind: str, *, ends: bool) -> sa.Select[int]:
+    """The rows that carry a value of a kind, within the dates."""
+    bounds = [facets.c.start_us >= sa.bindparam("start")]
+    if ends:
+        bounds.append(facets.c.start_us <= sa.bindparam("end"))
+    return sa.select(facets.c.seq).where(
+        facets.c.account_id == sa.bindparam("account"),
+        facets.c.kind == kind,
+        facets.c.value.in_(sa.bindparam(kind, expanding=True)),
+        *bounds,
+    )
+
+
+def _values(query: Query, journeys: list[int] | None, oldest: int) -> dict[str, object]:
+    start = oldest if query.start is None else max(query.start, oldest)
+    values: dict[str, object] = {"account": query.account, "start": start}
+    if query.end is not None:
+        values["end"] = query.end
+    if query.channels:
+        values["channel"] = [channel.casefold() for channel in query.channels]
+    if query.agent is not None:
+        values["agent"] = [query.agent]
+    if query.conversation is not None:
+        values["conversation"] = [query.conversation]
+    if journeys is not None:
+        values["journeys"] = journeys
+    return values
 
 
 def journey_documents(
@@ -142,10 +188,8 @@ def journey_documents(
     journeys = identity.journeys_of(connection, account, values)
     if not journeys:
         return []
-    query = Query(account)
-    rows = connection.execute(
-        sa.select(engagements.c.document).where(*_clauses(query, journeys, 0))
-    )
+    statement = _statements(False, False, False, False, True).whole
+    rows = connection.execute(statement, _values(Query(account), journeys, EARLIEST))
     return [orjson.loads(text) for text in rows.scalars()]
 
 

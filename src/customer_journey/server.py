@@ -10,12 +10,26 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 #: A header block larger than this is refused by the server itself.
 HEADER_LIMIT = 32 * 1024
+
+
+class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """uvicorn's own, that lets a request break its connection off."""
+
+    app_state: dict[str, Any]
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        # each connection's own copy: the state that uvicorn hands in is shared
+        state: dict[str, Any] = self.app_state
+        self.app_state = {**state, "abort": transport.abort}
 
 
 class _Server(uvicorn.Server):
@@ -29,7 +43,9 @@ class _Server(uvicorn.Server):
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes any that is free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # the protocol named: only then does asyncio switch Nagle's algorithm off, which
+    # would hold back every answer for 40 ms
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -50,6 +66,7 @@ def _server(app: ASGIApp) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
+            http=_Protocol,
             log_config=None,
             log_level="critical",
             access_log=False,

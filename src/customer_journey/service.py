@@ -1,7 +1,9 @@
 """The parts of one running service, put together; it answers no request itself."""
 
+import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -10,7 +12,9 @@ import orjson
 
 from customer_journey.auth import Access
 from customer_journey.clock import Clock
-from customer_journey.store import Store
+from customer_journey.faults import Faults
+from customer_journey.store import Replica, Store
+from customer_journey.traffic import Traffic
 from customer_journey.writes import Writes
 
 #: Bytes of a body beyond which nothing is read: 50 engagements' worth.
@@ -51,12 +55,32 @@ class Service:
     access: Access
     writes: Writes
     log: RequestLog
+    traffic: Traffic
+    replica: Replica
+    faults: Faults = field(default_factory=Faults)
     body_limit: int = BODY_LIMIT
     started: float = field(default_factory=time.monotonic)
     requests: Counter[str] = field(default_factory=Counter)
+    live: asyncio.Task[None] | None = None
+
+    def set_faults(self, profiles: Iterable[str], seed: int) -> None:
+        """Put fault profiles in force in the place of those that are."""
+        self.faults.set(profiles, seed)
+        if self.faults.has("microseconds"):
+            self.store.add_microseconds()
+        self.replica.refresh()
+
+    def set_live(self, per_minute: float) -> None:
+        """Let so many events a minute happen from now on; 0 ends them."""
+        if self.live is not None:
+            self.live.cancel()
+            self.live = None
+        if per_minute > 0:
+            self.live = asyncio.create_task(self.traffic.live(per_minute))
 
     def close(self) -> None:
         """Close the database and the log."""
+        self.replica.close()
         self.store.close()
         self.log.close()
 
@@ -68,6 +92,7 @@ def open_service(
     write_lag: int = 0,
     request_log: Path | None = None,
     body_limit: int = BODY_LIMIT,
+    truth: Path | None = None,
 ) -> Service:
     """Open a database and put a service on it.
 
@@ -77,6 +102,7 @@ def open_service(
         write_lag: microseconds between a write and its appearance.
         request_log: a file for one JSON line per request.
         body_limit: the largest body that is read, in bytes.
+        truth: where the person behind each engagement of live traffic is written.
     """
     store = Store(database)
     clock = clock or Clock()
@@ -86,5 +112,7 @@ def open_service(
         access=Access(store, clock),
         writes=Writes(store, clock, write_lag),
         log=RequestLog(request_log),
+        traffic=Traffic(store, clock, int(store.setting("seed") or 1), truth),
+        replica=Replica(store),
         body_limit=body_limit,
     )

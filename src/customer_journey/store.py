@@ -15,7 +15,7 @@ from sqlalchemy import event
 
 from customer_journey import identity
 from customer_journey.documents import Document, facets_of
-from customer_journey.instants import parse_instant
+from customer_journey.instants import format_instant, parse_instant
 from customer_journey.models import (
     accounts,
     engagements,
@@ -98,6 +98,36 @@ class Store:
             query = query.where(engagements.c.account_id == account)
         return int(self.reader.execute(query).scalar_one())
 
+    def add_microseconds(self) -> None:
+        """Give every startDate of whole milliseconds some microseconds of its own."""
+        extra = {table: table.c.seq * 389 % 1000 for table in (engagements, facets)}
+        whole = engagements.c.start_us % 1000 == 0
+        with self.write() as connection:
+            for table, more in extra.items():
+                connection.execute(
+                    sa.update(table)
+                    .where(table.c.start_us % 1000 == 0)
+                    .values(start_us=table.c.start_us + more)
+                )
+            last = 0
+            while rows := connection.execute(
+                sa.select(
+                    engagements.c.seq, engagements.c.start_us, engagements.c.document
+                )
+                .where(engagements.c.seq > last, sa.not_(whole))
+                .order_by(engagements.c.seq)
+                .limit(1000)
+            ).all():
+                last = rows[-1].seq
+                for row in rows:
+                    document = orjson.loads(row.document)
+                    document["startDate"] = format_instant(row.start_us)
+                    connection.execute(
+                        sa.update(engagements)
+                        .where(engagements.c.seq == row.seq)
+                        .values(document=orjson.dumps(document).decode())
+                    )
+
     def drop_secondary_indexes(self) -> None:
         """Before a bulk load: an index costs a third when it is made afterwards."""
         for index in secondary_indexes:
@@ -107,6 +137,38 @@ class Store:
         """After a bulk load; where they exist already nothing happens."""
         for index in secondary_indexes:
             index.create(self.engine, checkfirst=True)
+
+
+class Replica:
+    """A reader that sees the database as it was when it was last refreshed."""
+
+    def __init__(self, database: Store) -> None:
+        self._engine = database.engine
+        self._connection: sa.Connection | None = None
+
+    @property
+    def reader(self) -> sa.Connection:
+        """The old state; made at the first use."""
+        if self._connection is None:
+            connection = self._engine.connect()
+            if self._engine.dialect.name == "sqlite":
+                # the driver itself begins no transaction for a read
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.execute(sa.select(sa.func.max(engagements.c.seq))).all()
+            self._connection = connection
+        return self._connection
+
+    def refresh(self) -> None:
+        """Let go of the old state; the next use sees the present one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def close(self) -> None:
+        """Let go for good."""
+        self.refresh()
 
 
 def _tune_sqlite(connection: Any, _record: object) -> None:

@@ -43,6 +43,8 @@ class Writes:
         self._store = database
         self._clock = clock
         self.lag = lag
+        #: Lag that a fault adds.
+        self.more_lag = 0
         self._next_due = self._earliest()
 
     def _earliest(self) -> int | None:
@@ -55,11 +57,12 @@ class Writes:
         self.settle()
         now = self._clock.now()
         operation["at"] = now
-        if self.lag <= 0 and self._next_due is None:
+        lag = self.lag + self.more_lag
+        if lag <= 0 and self._next_due is None:
             with self._store.write() as connection:
                 carry_out(connection, account, operation)
             return
-        due = now + self.lag
+        due = now + lag
         with self._store.write() as connection:
             connection.execute(
                 sa.insert(pending).values(
