@@ -50,6 +50,13 @@ def state(call: Wired) -> Response:
     )
 
 
+@router.post("/reset")
+def reset(call: Wired) -> Response:
+    """Forgets all records, jobs, faults, sessions and counters; the org stays."""
+    call.org.reset()
+    return answer(None, 204)
+
+
 @router.get("/calls")
 def calls(call: Wired) -> Response:
     """Answers how many calls of each kind were made."""

@@ -7,6 +7,7 @@ are in ``jobs``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import threading
@@ -255,7 +256,8 @@ class Bulk:
             try:
                 self._process(job)
             except ApiError as error:
-                self._fail(job, error.message)
+                with contextlib.suppress(ApiError):  # it may be deleted by now
+                    self._fail(job, error.message)
 
     def _process(self, job: str) -> None:
         jobs = self.store.jobs

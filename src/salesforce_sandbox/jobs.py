@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from salesforce_sandbox.bulk import Info
 from salesforce_sandbox.errors import ApiError, not_found
+from salesforce_sandbox.ingest import Info
 from salesforce_sandbox.rest import DATA
 from salesforce_sandbox.web import Wired, answer
 

@@ -47,6 +47,11 @@ class Limits:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.calls: Counter[str] = Counter()
+        self.reset()
+
+    def reset(self) -> None:
+        """Goes back to a day on which nothing was asked yet."""
+        self.calls.clear()
         self.used = 0
         self.maximum = {
             "DailyApiRequests": 100_000,

@@ -52,7 +52,7 @@ def literal(field: Field, value: Literal) -> Any:
             raise ApiError(400, "INVALID_QUERY_FILTER_OPERATOR", message)
         return full
     if field.type in TEXT_TYPES and value.kind == "string":
-        return value.value
+        return value.value.replace(r"\_", "_").replace(r"\%", "%")
     if field.type in NUMBER_TYPES and value.kind == "number":
         return value.value
     if field.type == "boolean" and value.kind == "boolean":

@@ -28,6 +28,7 @@ from salesforce_sandbox.store import Store
 
 API_VERSION = "v66.0"
 OPEN_CURSORS = 50
+PAGE_SIZE = 2_000
 
 
 class Org:
@@ -53,7 +54,7 @@ class Org:
         self.clock = Clock()
         self.limits = Limits()
         self.faults = Faults()
-        self.page_size = 2_000
+        self.page_size = PAGE_SIZE
         self._cursors: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
         self._cursor_lock = threading.Lock()
         with self.store.writing() as connection:
@@ -150,6 +151,25 @@ class Org:
 
     def _row(self, writer: Writer, sobject: SObject, row: Mapping[str, Any]) -> Saved:
         return writer.create(sobject, drafts.from_json(self.schema, sobject, row))
+
+    def reset(self) -> None:
+        """Forgets records, jobs, faults, sessions, counters and the clock's moves.
+
+        The org itself, its users and its connected app stay.
+        """
+        with self.store.writing() as connection:
+            for sobject in self.schema.objects.values():
+                if sobject.createable:
+                    connection.execute(self.store.tables[sobject.name].delete())
+            connection.execute(self.store.jobs.delete())
+            connection.execute(self.store.results.delete())
+        self.faults.clear()
+        self.clock.reset()
+        self.limits.reset()
+        self.sessions.end_all()
+        self.page_size = PAGE_SIZE
+        with self._cursor_lock:
+            self._cursors.clear()
 
     def sobject(self, name: str) -> SObject:
         """Returns an object by name.

@@ -6,6 +6,7 @@ of long answers is in ``cursors``; the language itself in ``soql``.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,14 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "MAX": sa.func.max,
     "SUM": sa.func.sum,
     "AVG": sa.func.avg,
+}
+
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 
 
@@ -228,26 +237,26 @@ class _Plan:
         self,
         column: sa.ColumnElement[Any],
         field: Field,
-        operator: str,
+        sign: str,
         values: tuple[Literal, ...],
     ) -> sa.ColumnElement[bool]:
-        if operator in {"INCLUDES", "EXCLUDES"}:
+        if sign in {"INCLUDES", "EXCLUDES"}:
             padded = sa.literal(";").concat(column).concat(";")
             hits = [padded.contains(f";{v.value};", autoescape=True) for v in values]
             has = sa.func.coalesce(sa.or_(*hits), sa.false())
-            return has if operator == "INCLUDES" else sa.not_(has)
+            return has if sign == "INCLUDES" else sa.not_(has)
         plain = [literal(field, v) for v in values if v.kind != "null"]
         found: sa.ColumnElement[bool] = column.in_(plain)
         if any(v.kind == "null" for v in values):
             found = sa.or_(found, column.is_(None))
-            return found if operator == "IN" else sa.not_(found)
-        return found if operator == "IN" else _or_null(column, sa.not_(found))
+            return found if sign == "IN" else sa.not_(found)
+        return found if sign == "IN" else _or_null(column, sa.not_(found))
 
     def _compared(
-        self, column: sa.ColumnElement[Any], field: Field, operator: str, value: Literal
+        self, column: sa.ColumnElement[Any], field: Field, sign: str, value: Literal
     ) -> sa.ColumnElement[bool]:
         if value.kind == "null":
-            return column.is_(None) if operator == "=" else column.is_not(None)
+            return column.is_(None) if sign == "=" else column.is_not(None)
         if value.kind == "word":
             first, last = day_range(value.value, self.now)
             if field.type == "date":
@@ -261,19 +270,13 @@ class _Plan:
                 "<=": column < high,
                 ">": column >= high,
                 ">=": column >= low,
-            }[operator]
+            }[sign]
+        if sign == "LIKE":
+            return column.like(str(value.value), escape="\\")
         right = literal(field, value)
-        if operator == "LIKE":
-            return column.like(str(right), escape="\\")
-        if operator == "!=":
+        if sign == "!=":
             return _or_null(column, column != right)
-        compared: sa.ColumnElement[bool] = {
-            "=": column == right,
-            "<": column < right,
-            "<=": column <= right,
-            ">": column > right,
-            ">=": column >= right,
-        }[operator]
+        compared: sa.ColumnElement[bool] = _COMPARE[sign](column, right)
         return compared
 
     def select(self) -> sa.Select[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -99,12 +100,24 @@ def run(
     steering: socket.socket,
     listening: Callable[[], None],
 ) -> None:
-    """Serves until the process is told to end; calls ``listening`` once it answers."""
+    """Serves until the process is told to end; calls ``listening`` once it answers.
+
+    Raises:
+        KeyboardInterrupt: It was interrupted; all is closed by then.
+    """
+    # The server raises again the signal that ended it. Without a handler SIGTERM would
+    # kill the process before the worker and the database are closed.
+    before = signal.signal(signal.SIGTERM, _ignore)
     bulk = Bulk(org)
     try:
         _server(org, bulk, steering, listening).run(sockets=[main, steering])
     finally:
         bulk.close()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Lets a SIGTERM that the server has dealt with pass."""
 
 
 @contextmanager

@@ -135,6 +135,8 @@ def parse_condition(text: str) -> Condition:
 
 def _unquote(text: str) -> str:
     def replace(match: re.Match[str]) -> str:
+        if match.group(1) in "_%":  # only LIKE knows what to do with these
+            return match.group(0)
         return _ESCAPES.get(match.group(1).lower(), match.group(1))
 
     return re.sub(r"\\(.)", replace, text[1:-1])
