@@ -22,6 +22,7 @@ from journeyport.tables import (
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ACCOUNT = "ABCDEF"
+PACKAGED = load_config()
 TYPES = {"a": "accountIds", "e": "emailAddresses", "p": "phoneNumbers"}
 
 
@@ -254,3 +255,99 @@ def contact():
         return Contact(name, tuple(values.split()), minute, **more)
 
     return make
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What the pure core made of some contacts, by value name."""
+
+    evidence: object
+    weights: object
+    outcome: object
+    rulings: object
+
+    def number(self, value: str) -> int:
+        return self.evidence.find(*identifier(value))
+
+    def label(self, value: str) -> int:
+        return int(self.outcome.label[self.number(value)])
+
+    @property
+    def values(self) -> list[str]:
+        return self.evidence.values.to_pylist()
+
+    @property
+    def groups(self) -> set[frozenset[str]]:
+        found: dict[int, set[str]] = {}
+        for value, label in zip(self.values, self.outcome.label, strict=True):
+            if label >= 0:
+                found.setdefault(int(label), set()).add(value)
+        return set(map(frozenset, found.values()))
+
+    @property
+    def verdicts(self) -> dict[tuple[str, str], str]:
+        from journeyport.identity.standing import Verdict
+
+        pairs = self.outcome.pairs
+        return {
+            (self.values[left], self.values[right]): Verdict(verdict).name
+            for left, right, verdict in zip(
+                pairs.left, pairs.right, self.outcome.verdict, strict=True
+            )
+        }
+
+
+def settle_contacts(
+    contacts: Iterable[Contact],
+    must: Iterable[tuple[str, str]] = (),
+    cannot: Iterable[tuple[str, str]] = (),
+    config: IdentityConfig | None = None,
+) -> Settled:
+    """The pure core alone: no lake, no state."""
+    from journeyport.identity.evidence import gather, weigh
+    from journeyport.identity.rules import CANNOT_LINK, MUST_LINK, apply_rules
+    from journeyport.identity.standing import settle
+    from journeyport.state.identity import OperatorRule
+
+    contacts = list(contacts)
+    engagements = pa.table(
+        {
+            "engagement_id": pa.array([c.name for c in contacts], pa.string()),
+            "start_date": pa.array(
+                [c.start for c in contacts], pa.timestamp("us", "UTC")
+            ),
+        }
+    )
+    rows = [(c.name, *identifier(value)) for c in contacts for value in c.values]
+    identifiers = pa.table(
+        {
+            name: pa.array([row[place] for row in rows], pa.string())
+            for place, name in enumerate(("engagement_id", "identifier_type", "value"))
+        }
+    )
+    evidence = gather(engagements, identifiers)
+    weights = weigh(evidence, config or PACKAGED, ACCOUNT, {})
+    rules = [
+        OperatorRule(
+            number=number,
+            account_id=ACCOUNT,
+            kind=kind,
+            left=identifier(pair[0]),
+            right=identifier(pair[1]),
+            author="a",
+            reason="r",
+            created_at=NOON,
+            expires_at=None,
+            undone_at=None,
+            undone_by=None,
+        )
+        for kind, pairs in ((MUST_LINK, must), (CANNOT_LINK, cannot))
+        for number, pair in enumerate(pairs)
+    ]
+    rulings = apply_rules(rules, evidence, weights)
+    return Settled(evidence, weights, settle(evidence, weights, rulings), rulings)
+
+
+@pytest.fixture
+def settled():
+    return settle_contacts
