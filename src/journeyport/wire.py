@@ -174,6 +174,7 @@ def read_answer(content: bytes) -> Answer:
         ContractError: the body is no JSON object of the expected shape.
     """
     try:
+        content.decode()  # what is split off unparsed must be text, too
         page = _PAGES.decode(content)
         rows = tuple(_row(bytes(raw)) for raw in page.engagements or ())
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

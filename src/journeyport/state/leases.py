@@ -31,7 +31,7 @@ _leases = sa.Table(
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Lease:
     """Names held for a run; renew it before its time is up."""
 
@@ -40,6 +40,12 @@ class Lease:
     run_id: str
     clock: Clock
     length: timedelta
+    until: datetime
+
+    def renew_in_time(self) -> None:
+        """Renew once half of the time is up; raises as `renew`."""
+        if self.until - self.clock.now() < self.length / 2:
+            self.renew()
 
     def renew(self) -> None:
         """Hold on for another `length` from now.
@@ -47,12 +53,16 @@ class Lease:
         Raises:
             LeaseError: another run took it over, because it had run out.
         """
+        until = self.clock.now() + self.length
+        kept = 0
         with self.state.write() as connection:
-            kept = connection.execute(
-                _leases.update()
-                .where(_leases.c.name.in_(self.names), *self._own())
-                .values(until=self.clock.now() + self.length)
-            ).rowcount
+            for name in self.names:
+                kept += connection.execute(
+                    _leases.update()
+                    .where(_leases.c.name == name, *self._own())
+                    .values(until=until)
+                ).rowcount
+        self.until = until
         if kept < len(self.names):
             raise LeaseError(
                 f"The lease on {self.names[0]} ran out and another run took it; start "
@@ -68,9 +78,10 @@ class Lease:
 
     def _give_back(self) -> None:
         with self.state.write() as connection:
-            connection.execute(
-                _leases.delete().where(_leases.c.name.in_(self.names), *self._own())
-            )
+            for name in self.names:
+                connection.execute(
+                    _leases.delete().where(_leases.c.name == name, *self._own())
+                )
 
 
 @contextmanager
@@ -87,7 +98,8 @@ def held(
     Raises:
         LeaseError: another run holds one of them.
     """
-    lease = Lease(state, tuple(sorted(set(names))), run_id, clock, length)
+    until = clock.now() + length
+    lease = Lease(state, tuple(sorted(set(names))), run_id, clock, length, until)
     _take(lease)
     try:
         yield lease
@@ -98,9 +110,9 @@ def held(
 def _take(lease: Lease) -> None:
     now, host, pid = lease.clock.now(), socket.gethostname(), os.getpid()
     with lease.state.write() as connection:
-        query = sa.select(_leases).where(_leases.c.name.in_(lease.names))
-        for row in connection.execute(query):
-            if not _lapsed(row.host, row.pid, row.until, now):
+        wanted = set(lease.names)
+        for row in connection.execute(sa.select(_leases)).all():
+            if row.name in wanted and not _lapsed(row.host, row.pid, row.until, now):
                 raise LeaseError(
                     f"Run {row.run_id} holds {row.name} until "
                     f"{row.until:%Y-%m-%d %H:%M} UTC; try again when it has ended."
@@ -114,7 +126,7 @@ def _take(lease: Lease) -> None:
                     "run_id": lease.run_id,
                     "host": host,
                     "pid": pid,
-                    "until": now + lease.length,
+                    "until": lease.until,
                 }
                 for name in lease.names
             ],

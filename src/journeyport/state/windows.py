@@ -149,6 +149,13 @@ class OpenWalk:
 def begin(state: State, walk: OpenWalk) -> None:
     """Note that a walk begins, in place of one that never ended."""
     with state.write() as connection:
+        connection.execute(
+            _windows.delete().where(
+                _windows.c.account_id == walk.account,
+                _windows.c.day == walk.day,
+                _windows.c.run_id == walk.run_id,
+            )
+        )
         row = {**asdict(walk), "account_id": walk.account}
         del row["account"]
         upsert(connection, _walks, [row])

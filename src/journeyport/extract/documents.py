@@ -1,0 +1,255 @@
+"""From the rows of answers to rows of `raw_engagements`, versions held left out.
+
+One `DayStore` takes in what all windows of an account-day bring, from any thread, and
+appends it to the lake. Which version of a document is the newest is not decided here.
+"""
+
+import json
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from threading import Lock
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import xxhash
+
+from journeyport.arrow import schema_of
+from journeyport.clock import Clock
+from journeyport.extract.policy import FieldPolicy
+from journeyport.lake import Lake
+from journeyport.state import State, rejects, watch
+from journeyport.state.watch import Watched
+from journeyport.tables import RAW_ENGAGEMENTS
+from journeyport.wire import Row
+
+COMPLETED = "COMPLETED"
+ERASED, MOVED = "ERASED", "MOVED"
+
+REST = timedelta(hours=6)
+"""How long an engagement that was just read need not be read by id."""
+
+_FULL = 4000
+"""Versions after which a store writes a file before its window is done."""
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row that cannot be landed."""
+
+    record_key: str
+    code: str
+    reason: str
+    payload: str | None
+    object_name: str = "raw_engagements"
+    field: str = ""
+
+
+@dataclass(frozen=True)
+class Storing:
+    """What all stores of a run share.
+
+    Attributes:
+        lake: where versions go.
+        state: where the watch-list and rejects go.
+        account: whose they are.
+        run_id: by which run.
+        clock: when.
+        policy: what of them is stored.
+        settling: how long a completed engagement is still watched.
+    """
+
+    lake: Lake
+    state: State
+    account: str
+    run_id: str
+    clock: Clock
+    policy: FieldPolicy
+    settling: timedelta
+
+
+class DayStore:
+    """The versions of one account-day: those held, and those a run adds."""
+
+    def __init__(self, storing: Storing, day: date) -> None:
+        self.day = day
+        self.dropped: Counter[str] = Counter()
+        self.added = 0
+        self._to = storing
+        self._lock = Lock()
+        self._held = held_versions(storing.lake, storing.account, day)
+
+    @property
+    def ids(self) -> set[str]:
+        """Engagements that are held and not deleted."""
+        return {key for key, versions in self._held.items() if versions}
+
+    def add(self, rows: Iterable[Row], pending: list[dict[str, Any]]) -> None:
+        """Take in the rows dated this day whose version is not held yet.
+
+        Args:
+            rows: as they came.
+            pending: the caller's own list, to be given to `flush`.
+        """
+        refused: list[RejectedRow] = []
+        for row in rows:
+            if row.start is None or row.id is None:
+                refused.append(self._refusal(row))
+            elif row.start.date() == self.day:
+                self._version(row, row.id, pending)
+        if refused:
+            rejects.record(
+                self._to.state,
+                self._to.account,
+                "extract",
+                refused,
+                day=self.day,
+                run_id=self._to.run_id,
+                now=self._to.clock.now(),
+            )
+        if len(pending) >= _FULL:
+            self.flush(pending)
+
+    def flush(self, pending: list[dict[str, Any]], name: str = "part") -> None:
+        """Append what is pending to the lake, then note what has to be watched."""
+        if not pending:
+            return
+        data = pa.Table.from_pylist(pending, schema=schema_of(RAW_ENGAGEMENTS))
+        # A name never used before: the same run may have landed part of this already.
+        window = f"{name}-{secrets.token_hex(4)}"
+        self._to.lake.append_raw(
+            self._to.account, self.day, self._to.run_id, window, data
+        )
+        self._watch(pending)
+        with self._lock:
+            self.added += len(pending)
+        pending.clear()
+
+    def delete(self, ids: Sequence[str], reason: str) -> None:
+        """Append a tombstone for each of these engagements."""
+        now = self._to.clock.now()
+        pending = [self._tombstone(key, reason, now) for key in ids]
+        data = pa.Table.from_pylist(pending, schema=schema_of(RAW_ENGAGEMENTS))
+        window = f"deleted-{secrets.token_hex(4)}"
+        self._to.lake.append_raw(
+            self._to.account, self.day, self._to.run_id, window, data
+        )
+        self.added += len(pending)
+
+    def _version(self, row: Row, key: str, pending: list[dict[str, Any]]) -> None:
+        document, text = _parsed(row.body)
+        content_hash = xxhash.xxh3_128_hexdigest(text)
+        with self._lock:
+            if content_hash in self._held[key]:
+                return
+            self._held[key].add(content_hash)
+            stored = self._to.policy.apply(document, self.dropped)
+        pending.append(
+            {
+                "account_id": self._to.account,
+                "engagement_id": key,
+                "start_date": row.start,
+                "update_date": row.update,
+                "end_date": row.end,
+                "status": row.status,
+                "content_hash": content_hash,
+                "policy_hash": self._to.policy.hash,
+                "payload": _text(stored),
+                "is_deleted": False,
+                "deleted_at": None,
+                "deleted_reason": None,
+                "_extracted_at": self._to.clock.now(),
+                "_run_id": self._to.run_id,
+            }
+        )
+
+    def _tombstone(self, key: str, reason: str, now: datetime) -> dict[str, Any]:
+        stamp = f"{key} {reason} {now.isoformat()}".encode()
+        return {
+            "account_id": self._to.account,
+            "engagement_id": key,
+            "start_date": datetime(
+                self.day.year, self.day.month, self.day.day, tzinfo=UTC
+            ),
+            "content_hash": xxhash.xxh3_128_hexdigest(stamp),
+            "policy_hash": self._to.policy.hash,
+            "is_deleted": True,
+            "deleted_at": now,
+            "deleted_reason": reason,
+            "_extracted_at": now,
+            "_run_id": self._to.run_id,
+        }
+
+    def _refusal(self, row: Row) -> RejectedRow:
+        document, _ = _parsed(row.body)
+        code, what = ("NO_ID", "id") if row.id is None else ("NO_DATE", "startDate")
+        return RejectedRow(
+            row.key,
+            code,
+            f"The document has no {what} that can be read, so it belongs to no day.",
+            _text(self._to.policy.apply(document, self.dropped)),
+        )
+
+    def _watch(self, versions: Sequence[dict[str, Any]]) -> None:
+        """Watch what is not completed, or was lately; the newest version decides."""
+        now, settling = self._to.clock.now(), self._to.settling
+        listed: list[Watched] = []
+        done: list[str] = []
+        for version in versions:
+            key = version["engagement_id"]
+            settled_at = version["end_date"] or version["update_date"]
+            if version["status"] != COMPLETED:
+                listed.append(Watched(key, self.day, watch.OPEN, now, now + REST))
+            elif settled_at is not None and settled_at > now - settling:
+                listed.append(Watched(key, self.day, watch.SETTLING, now, now + REST))
+            else:
+                done.append(key)
+        watch.put(
+            self._to.state,
+            self._to.account,
+            {w.engagement_id: w for w in listed}.values(),
+        )
+        watch.take_off(self._to.state, self._to.account, done)
+
+
+def held_versions(lake: Lake, account: str, day: date) -> dict[str, set[str]]:
+    """The content hashes held by engagement; none of one whose tombstone is newest.
+
+    What was read before a tombstone is held no more: an engagement that comes back
+    lands again, after its tombstone, and so lives again.
+    """
+    columns = ["engagement_id", "content_hash", "is_deleted", "_extracted_at"]
+    raw = lake.read_raw(account, day, columns)
+    deleted: dict[str, datetime] = {}
+    versions = list(
+        zip(*(raw.column(name).to_pylist() for name in columns), strict=True)
+    )
+    for key, _, is_deleted, at in versions:
+        if is_deleted:
+            deleted[key] = max(at, deleted.get(key, at))
+    held: dict[str, set[str]] = defaultdict(set)
+    for key, content_hash, is_deleted, at in versions:
+        if not is_deleted and (key not in deleted or at > deleted[key]):
+            held[key].add(content_hash)
+    return held
+
+
+def _parsed(body: bytes) -> tuple[Any, bytes]:
+    """The document, and its text with sorted keys."""
+    try:
+        document = orjson.loads(body)
+        return document, orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        # Lone surrogates and numbers beyond 64 bits: legal JSON that orjson refuses.
+        document = json.loads(body)
+        return document, json.dumps(document, sort_keys=True).encode()
+
+
+def _text(document: Any) -> str:
+    try:
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError:
+        return json.dumps(document, sort_keys=True)

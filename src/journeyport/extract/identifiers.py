@@ -1,0 +1,135 @@
+"""The identifier types of an account, and the strengths in use.
+
+Ours outrank the source's; a source that does not let us read its types costs a warning,
+not the run, so that the role Agent is enough.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from journeyport.arrow import conform, empty, schema_of
+from journeyport.errors import AccessError
+from journeyport.extract.report import Source
+from journeyport.lake import Lake
+from journeyport.tables import IDENTIFIER_TYPES
+
+STRENGTHS = ("WEAK", "STRONG", "VERY_STRONG")
+
+OUT_OF_THE_BOX: Mapping[str, str] = {
+    "phoneNumbers": "WEAK",
+    "emailAddresses": "STRONG",
+    "accountIds": "VERY_STRONG",
+}
+"""The source's own strengths, for when its types cannot be read."""
+
+
+@dataclass(frozen=True)
+class IdentifierTypes:
+    """An account's identifier types.
+
+    Attributes:
+        account: the account.
+        types: name to what the source says of it; empty where it may not be read.
+        configured: our strengths, by name.
+        warning: why the source's types could not be read; None: they could.
+    """
+
+    account: str
+    types: Mapping[str, Mapping[str, Any]]
+    configured: Mapping[str, str]
+    warning: str | None = None
+
+    def strength(self, name: str) -> str:
+        """The strength in use: configured, else the source's, else WEAK."""
+        sent = self.types.get(name, {}).get("identifierStrength")
+        known = OUT_OF_THE_BOX if self.warning else {}
+        for strength in (self.configured.get(name), sent, known.get(name)):
+            if strength in STRENGTHS:
+                return str(strength)
+        return "WEAK"
+
+    @property
+    def strengths(self) -> dict[str, str]:
+        """The strengths in use, of all types that are known or configured."""
+        names = {*self.types, *self.configured}
+        if self.warning:
+            names |= set(OUT_OF_THE_BOX)
+        return {name: self.strength(name) for name in sorted(names)}
+
+
+def identifier_types(
+    source: Source, account: str, configured: Mapping[str, str]
+) -> IdentifierTypes:
+    """Read an account's identifier types; ours decide where the source refuses.
+
+    Args:
+        source: the source.
+        account: the account.
+        configured: our strengths, by name.
+    """
+    try:
+        listed = source.identifier_types(account)
+    except AccessError:
+        warning = (
+            f"Account {account} does not show its identifier types (role Account "
+            "Administrator); the configured strengths are used."
+        )
+        return IdentifierTypes(account, {}, configured, warning)
+    types = {one["name"]: one for one in listed if isinstance(one.get("name"), str)}
+    return IdentifierTypes(account, types, configured)
+
+
+def write_identifier_types(
+    lake: Lake, found: Sequence[IdentifierTypes], *, run_id: str
+) -> None:
+    """Write the table `identifier_types`; accounts not named keep their rows.
+
+    Call it after the daily tables are written: types that engagements carry and the
+    source does not list become rows, too.
+    """
+    named = pa.array([one.account for one in found], pa.string())
+    before = lake.read_snapshot(IDENTIFIER_TYPES.name)
+    kept = before.filter(pc.invert(pc.is_in(before.column("account_id"), named)))
+    rows = [row for one in found for row in _rows(lake, one)]
+    ours = (
+        conform(IDENTIFIER_TYPES, pa.Table.from_pylist(rows, schema=_SCHEMA))
+        if rows
+        else empty(IDENTIFIER_TYPES)
+    )
+    whole = pa.concat_tables([kept, ours])
+    lake.write_snapshot(IDENTIFIER_TYPES.name, whole, run_id=run_id)
+
+
+_SCHEMA = schema_of(IDENTIFIER_TYPES)
+
+
+def _rows(lake: Lake, found: IdentifierTypes) -> list[dict[str, Any]]:
+    seen = lake.read(
+        "engagement_identifiers",
+        accounts=[found.account],
+        columns=["identifier_type"],
+    )
+    names = {*found.types, *seen.column("identifier_type").unique().to_pylist()}
+    return [
+        {
+            "account_id": found.account,
+            "identifier_type": name,
+            "identifier_id": _text(found.types.get(name, {}).get("identifierId")),
+            "display_name": _text(found.types.get(name, {}).get("displayName")),
+            "source_strength": _text(
+                found.types.get(name, {}).get("identifierStrength")
+            ),
+            "strength": found.strength(name),
+            "is_seen_only": name not in found.types,
+            "_row_hash": "",
+        }
+        for name in sorted(names)
+    ]
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

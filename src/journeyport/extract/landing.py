@@ -1,0 +1,385 @@
+"""Walking account-days and landing what comes: the I/O around `walk`.
+
+Windows run side by side, as many as the options allow, over all days together; a
+window's documents lie in the lake before the state calls it done. A walk that was cut
+off is gone on with where its windows ended. Which days to walk is decided elsewhere.
+"""
+
+import math
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from itertools import pairwise
+from threading import Event
+from typing import Any
+
+from journeyport.clock import Clock
+from journeyport.errors import ArgumentError, JourneyportError
+from journeyport.extract.checks import disorder
+from journeyport.extract.documents import DayStore, Storing
+from journeyport.extract.opening import (
+    Opening,
+    coverage_of,
+    day_bounds,
+    open_account,
+)
+from journeyport.extract.report import (
+    DayLanding,
+    ExtractOptions,
+    LandReport,
+    Progress,
+    Source,
+)
+from journeyport.extract.walk import Proof, Walk, Window, WindowResult
+from journeyport.lake import Lake
+from journeyport.state import State, leases, watch, windows
+from journeyport.state.watch import Watched
+from journeyport.state.windows import OpenWalk, WalkedDay, WalkedWindow
+from journeyport.wire import SECOND, Answer, Ask, floor_to
+
+_PATIENCE = 30.0
+"""Seconds between two looks at the leases while windows are under way."""
+
+
+def land(
+    source: Source,
+    lake: Lake,
+    state: State,
+    *,
+    account: str,
+    days: Sequence[date],
+    run_id: str,
+    clock: Clock,
+    options: ExtractOptions | None = None,
+    progress: Progress | None = None,
+) -> LandReport:
+    """Walk exactly these days of one account and land every version not held yet.
+
+    What stops the walk half-way (a quota, a source that no longer answers) is told in
+    the report's `failure`: the days that were finished by then count.
+
+    Raises:
+        ArgumentError: a day has not begun by the source's clock.
+        LeaseError: another run walks one of the days.
+        JourneyportError: nothing could be walked at all; see `SourceClient.search`.
+    """
+    chosen = options or ExtractOptions()
+    wanted = sorted(set(days))
+    if not wanted:
+        raise ArgumentError("There are no days to walk; name one at least.")
+    names = [lease_name(account, day) for day in wanted]
+    before = Counter(source.tally.by_purpose)
+    with leases.held(state, names, run_id=run_id, clock=clock) as lease:
+        opening = open_account(source, lake, account, wanted, chosen)
+        late = [day for day in wanted if day_bounds(day)[0] >= opening.end]
+        if late:
+            raise ArgumentError(
+                f"{late[0]} has not begun by the clock of account {account}, less the "
+                "settle lag; choose an earlier day."
+            )
+        storing = Storing(
+            lake, state, account, run_id, clock, chosen.policy, chosen.settling
+        )
+        landing = _Landing(source, storing, opening, chosen, lease, progress)
+        landings, failure = landing.walk(wanted)
+    if failure is not None and not landings:
+        raise failure
+    return LandReport(
+        account=account,
+        days=tuple(sorted(landings, key=lambda one: one.day)),
+        calls=dict(source.tally.by_purpose - before),
+        coverage=opening.coverage,
+        end=opening.end,
+        source_clock=opening.source_clock,
+        failure=failure,
+    )
+
+
+def lease_name(account: str, day: date) -> str:
+    """Under which name an account-day is leased."""
+    return f"day/{account}/{day}"
+
+
+@dataclass
+class _Day:
+    walk: OpenWalk
+    bounds: tuple[datetime, datetime]
+    store: DayStore
+    held_before: set[str]
+    windows: list[WalkedWindow] = field(default_factory=list)
+    found: set[str] = field(default_factory=set)
+    left: int = 0
+    resumed: bool = False
+
+
+class _StoppedError(Exception):
+    pass
+
+
+@dataclass
+class _Landing:
+    source: Source
+    to: Storing
+    opening: Opening
+    options: ExtractOptions
+    lease: leases.Lease
+    progress: Progress | None
+    _stop: Event = field(default_factory=Event)
+
+    def walk(
+        self, days: Sequence[date]
+    ) -> tuple[list[DayLanding], JourneyportError | None]:
+        """Walk the days: how those ended that did, and what stopped the rest."""
+        done: list[DayLanding] = []
+        failure: JourneyportError | None = None
+        waiting: deque[tuple[_Day, Walk | None]] = deque()
+        running: dict[Future[list[Walk]], _Day] = {}
+        upcoming = deque(days)
+        with ThreadPoolExecutor(self.options.concurrency) as pool:
+            while upcoming or waiting or running:
+                while len(running) < self.options.concurrency and failure is None:
+                    if not waiting:
+                        if not upcoming:
+                            break
+                        waiting.append((self._begin(upcoming.popleft()), None))
+                    day, walk = waiting.popleft()
+                    running[pool.submit(self._task, day, walk)] = day
+                if not running:
+                    break
+                finished, _ = wait(running, _PATIENCE, FIRST_COMPLETED)
+                self.lease.renew_in_time()
+                for future in finished:
+                    day = running.pop(future)
+                    try:
+                        more = future.result()
+                    except _StoppedError:
+                        continue
+                    except JourneyportError as error:
+                        failure = failure or error
+                        self._stop.set()
+                        continue
+                    except BaseException:
+                        self._stop.set()
+                        raise
+                    day.left += len(more) - 1
+                    waiting.extendleft((day, walk) for walk in more)
+                    if day.left == 0:
+                        done.append(self._end(day))
+                        if self.progress is not None:
+                            self.progress(self.to.account, len(done), len(days))
+        return done, failure
+
+    def _begin(self, day: date) -> _Day:
+        """A new walk, or one that was cut off not long ago."""
+        lo, next_day = day_bounds(day)
+        hi = min(next_day, self.opening.end)
+        store = DayStore(self.to, day)
+        state, account = self.to.state, self.to.account
+        now = self.to.clock.now()
+        walk = windows.unfinished(state, account, day)
+        resumed = (
+            walk is not None
+            and walk.claim_to == hi == next_day
+            and walk.coverage == self.opening.coverage
+            and now - walk.began_at <= self.options.resume_within
+        )
+        if walk is None or not resumed:
+            walk = OpenWalk(
+                account, day, self.to.run_id, self.opening.coverage, now, hi
+            )
+            windows.begin(state, walk)
+        done = windows.windows_of(state, account, day, walk.run_id) if resumed else []
+        return _Day(
+            walk=walk,
+            bounds=(lo, hi),
+            store=store,
+            held_before=store.ids,
+            windows=[one for one in done if one.proof != Proof.UNPROVEN],
+            left=1,
+            resumed=resumed,
+        )
+
+    def _task(self, day: _Day, walk: Walk | None) -> list[Walk]:
+        if walk is None:
+            return self._walks(day)
+        pending: list[dict[str, Any]] = []
+        result = self._drive(day, walk, pending)
+        self._finish(day, result, pending)
+        return []
+
+    def _walks(self, day: _Day) -> list[Walk]:
+        """The walks an account-day takes, from its first answers."""
+        walks: list[Walk] = []
+        for channels in self.opening.filters:
+            coverage = coverage_of(channels)
+            done = [one for one in day.windows if one.coverage == coverage]
+            for lo, hi in gaps(day.bounds, done):
+                walks += self._split(Window(lo, hi, channels))
+        return walks  # none where all was done before the walk was cut off
+
+    def _split(self, window: Window) -> list[Walk]:
+        ask = Ask(window.lo, window.hi, channels=window.channels)
+        answer = self.source.search(self.to.account, ask)
+        given = None if answer.not_found else (ask, answer)
+        parts = split(window, answer, self.options)
+        walks = [self._of(part) for part in parts]
+        walks[-1].given = given
+        return walks
+
+    def _of(self, window: Window) -> Walk:
+        return Walk(self.to.account, window, self.opening.seen, self.options.rules)
+
+    def _drive(
+        self, day: _Day, walk: Walk, pending: list[dict[str, Any]]
+    ) -> WindowResult:
+        steps = walk.steps()
+        answer: Answer | None = None
+        while True:
+            if self._stop.is_set():
+                raise _StoppedError
+            try:
+                ask = next(steps) if answer is None else steps.send(answer)
+            except StopIteration as stop:
+                day.store.add(walk.taken(), pending)
+                result: WindowResult = stop.value
+                return result
+            day.store.add(walk.taken(), pending)
+            answer = self.source.search(self.to.account, ask)
+
+    def _finish(
+        self, day: _Day, result: WindowResult, pending: list[dict[str, Any]]
+    ) -> None:
+        """Land first, then say so: a crash in between repeats, it never loses."""
+        window = WalkedWindow(
+            result.window.lo,
+            result.window.hi,
+            coverage_of(result.window.channels),
+            result.calls,
+            len(result.ids),
+            result.proof,
+            result.breaches,
+            self.to.clock.now(),
+            day.walk.run_id,
+        )
+        name = f"{result.window.lo:%H%M%S}"
+        if self.options.rules.land_first:
+            day.store.flush(pending, name)
+        windows.finish_window(
+            self.to.state, self.to.account, day.walk.day, day.walk.run_id, window
+        )
+        if not self.options.rules.land_first:
+            day.store.flush(pending, name)
+        day.found |= result.ids
+        day.windows.append(window)
+
+    def _end(self, day: _Day) -> DayLanding:
+        lo, hi = day.bounds
+        proof = Proof.weakest([Proof(one.proof) for one in day.windows])
+        breaches: Counter[str] = Counter()
+        for window in day.windows:
+            breaches.update(window.breaches)
+        closed = hi == day_bounds(day.walk.day)[1]
+        status = windows.PROVED if closed else windows.PARTIAL
+        if proof is Proof.UNPROVEN:
+            status = windows.HELD
+        missing = self._missing(day, status)
+        calls = sum(window.calls for window in day.windows)
+        found = len(day.store.ids & day.found)
+        windows.finish_day(
+            self.to.state,
+            WalkedDay(
+                account=self.to.account,
+                day=day.walk.day,
+                status=status,
+                proof=proof,
+                coverage=day.walk.coverage,
+                began_at=day.walk.began_at,
+                claim_from=lo,
+                claim_to=hi,
+                source_clock=self.opening.source_clock,
+                walked_at=self.to.clock.now(),
+                run_id=day.walk.run_id,
+                calls=calls,
+                found=found,
+                breaches=dict(breaches),
+                dropped=dict(day.store.dropped),
+            ),
+        )
+        return DayLanding(
+            day=day.walk.day,
+            status=status,
+            proof=proof,
+            calls=calls,
+            rows=found,
+            new_versions=day.store.added,
+            windows=len(day.windows),
+            breaches=dict(sorted(breaches.items())),
+            claim_to=hi,
+            missing=missing,
+        )
+
+    def _missing(self, day: _Day, status: str) -> int:
+        """Put what is held and was not shown on the watch-list: a read by id decides.
+
+        Absence from a walk is no proof of deletion, only a reason to ask.
+        """
+        if status == windows.HELD or day.resumed or self._frozen(day.walk.day):
+            return 0
+        gone = day.held_before - day.found
+        state, account, now = self.to.state, self.to.account, self.to.clock.now()
+        known = watch.of_ids(state, account, gone)
+        listed = [
+            replace(known[key], reason=watch.MISSING, due_at=now)
+            if key in known
+            else Watched(key, day.walk.day, watch.MISSING, now, now)
+            for key in sorted(gone)
+        ]
+        watch.put(state, account, listed)
+        return len(gone)
+
+    def _frozen(self, day: date) -> bool:
+        return is_frozen(day, self.opening.end, self.options)
+
+
+def is_frozen(day: date, end: datetime, options: ExtractOptions) -> bool:
+    """Whether the source may have let the day go: its silence then means nothing."""
+    kept = options.retention_days
+    return kept is not None and (end.date() - day).days >= kept
+
+
+def split(window: Window, answer: Answer, options: ExtractOptions) -> list[Window]:
+    """The window in equal spans of time, oldest first, by what its answer counts.
+
+    The newest part ends where the window ends, so that the answer belongs to it.
+    """
+    dates = [row.start for row in answer.rows if row.start is not None]
+    parts = math.ceil((answer.total or 0) / options.window_rows)
+    parts = min(parts, options.concurrency)
+    if parts < 2 or not dates or disorder(answer):
+        return [window]
+    reached = min(dates)
+    cuts = {
+        floor_to(window.lo + (reached - window.lo) * part / parts, SECOND)
+        for part in range(1, parts)
+    }
+    inner = sorted(cut for cut in cuts if window.lo < cut < window.hi)
+    ends = [window.lo, *inner, window.hi]
+    return [replace(window, lo=lo, hi=hi) for lo, hi in pairwise(ends)]
+
+
+def gaps(
+    bounds: tuple[datetime, datetime], done: Sequence[WalkedWindow]
+) -> list[tuple[datetime, datetime]]:
+    """What of the bounds no window covers, oldest first, edges included."""
+    lo, hi = bounds
+    found: list[tuple[datetime, datetime]] = []
+    reached = lo
+    for window in sorted(done, key=lambda one: one.window_from):
+        if window.window_from > reached:
+            found.append((reached, window.window_from))
+        reached = max(reached, window.window_to)
+    if reached < hi:
+        found.append((reached, hi))
+    return found

@@ -1,0 +1,107 @@
+"""Before the first walk of a run: the frozen end and the base filter of an account.
+
+Both are found out by asking once; the walks themselves are in `landing`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from journeyport.client import RefusedError
+from journeyport.errors import SettingsError
+from journeyport.extract.checks import Breach, breaches
+from journeyport.extract.report import ALL_ENGAGEMENTS, ExtractOptions, Source
+from journeyport.extract.walk import Seen
+from journeyport.lake import Lake
+from journeyport.wire import SECOND, Ask, floor_to
+
+_BATCH = 10
+"""Channels one search may name."""
+
+_REACH = timedelta(days=30)
+"""How far back the first question reaches, so that a quiet day has a known page."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What all walks of an account in one run share.
+
+    Attributes:
+        end: the frozen end: nothing later is asked for or claimed.
+        source_clock: it was fixed by the source's clock, not by ours.
+        filters: the base filters, each walked on its own; `((),)` is none.
+        seen: what the walks learn for each other.
+    """
+
+    end: datetime
+    source_clock: bool
+    filters: tuple[tuple[str, ...], ...]
+    seen: Seen
+
+    @property
+    def coverage(self) -> str:
+        """What the base filters cover, in words."""
+        return coverage_of(tuple(name for batch in self.filters for name in batch))
+
+
+def coverage_of(channels: Sequence[str]) -> str:
+    """The coverage of a base filter, in words."""
+    return f"channels {', '.join(sorted(channels))}" if channels else ALL_ENGAGEMENTS
+
+
+def day_bounds(day: date) -> tuple[datetime, datetime]:
+    """A UTC day's first instant and the next day's: neighbours share that tick."""
+    start = datetime.combine(day, time(), UTC)
+    return start, start + timedelta(days=1)
+
+
+def open_account(
+    source: Source,
+    lake: Lake,
+    account: str,
+    days: Sequence[date],
+    options: ExtractOptions,
+) -> Opening:
+    """Ask one question over all the days and a month before them.
+
+    It shows whether a search by dates alone is allowed, what the source's clock says,
+    how long a page may get, and gives a search that is known to have rows.
+
+    Raises:
+        SettingsError: a search needs channels, and none are known.
+    """
+    lo = day_bounds(min(days))[0] - _REACH
+    ask = Ask(lo, day_bounds(max(days))[1], purpose="opening")
+    seen = Seen()
+    filters: tuple[tuple[str, ...], ...] = ((),)
+    try:
+        answer = source.search(account, ask)
+    except RefusedError as error:
+        if error.problem.status != 400:
+            raise
+        filters = _batches(lake, account, options, error)
+        ask = Ask(ask.lo, ask.hi, channels=filters[0], purpose="opening")
+        answer = source.search(account, ask)
+    broken = breaches(account, ask, answer, options.rules)
+    if answer.rows and not broken & {Breach.TENANT, Breach.BOUNDS}:
+        seen.learn(Ask(ask.lo, ask.hi, channels=ask.channels, purpose="canary"), answer)
+    now, source_clock = source.now()
+    settle = options.settle if options.rules.frozen_end else timedelta()
+    return Opening(floor_to(now - settle, SECOND), source_clock, filters, seen)
+
+
+def _batches(
+    lake: Lake, account: str, options: ExtractOptions, error: RefusedError
+) -> tuple[tuple[str, ...], ...]:
+    held = lake.read("engagement_channels", accounts=[account], columns=["channel_id"])
+    names = {*options.channels, *held.column("channel_id").unique().to_pylist()}
+    channels = sorted(name for name in names if name)
+    if not channels:
+        raise SettingsError(
+            f"Account {account} refuses a search by dates alone; name its channels in "
+            "JOURNEYPORT_CHANNELS."
+        ) from error
+    return tuple(
+        tuple(channels[start : start + _BATCH])
+        for start in range(0, len(channels), _BATCH)
+    )
