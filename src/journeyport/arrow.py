@@ -4,7 +4,6 @@ Columnar throughout: nothing here loops over rows except the call that hashes th
 How tables lie on disk is said in `lake`.
 """
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -119,7 +118,11 @@ def row_hashes(table: Table, data: pa.Table) -> pa.StringArray:
     if not _unambiguous(joined, nulls, len(data) * (len(texts) - 1)):
         joined = _joined([_escaped(text) for text in texts])
     digest = xxhash.xxh3_128_hexdigest
-    return pa.array([digest(text) for text in views(joined)], pa.string())
+    hashes: list[str] = []
+    for chunk in joined.chunks:
+        view, edges = _bytes(chunk)
+        hashes += [digest(view[low:high]) for low, high in pairwise(edges)]
+    return pa.array(hashes, pa.string())
 
 
 def _joined(texts: list[pa.ChunkedArray]) -> pa.ChunkedArray:
@@ -166,25 +169,21 @@ def _escaped(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return values
 
 
-def views(texts: pa.ChunkedArray | pa.Array) -> Iterator[memoryview | None]:
-    """Each text's bytes as a view into its column's buffer; None for a null."""
-    for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
-        if not chunk.null_count:
-            yield from _bytes(chunk)
-            continue
-        valid = chunk.is_valid().to_pylist()
-        for there, view in zip(valid, _bytes(chunk), strict=True):
-            yield view if there else None
+def views(texts: pa.Array) -> list[memoryview | None]:
+    """Each text's bytes as a view into the column's buffer; None for a null."""
+    view, edges = _bytes(texts)
+    found: list[memoryview | None] = [view[low:high] for low, high in pairwise(edges)]
+    if texts.null_count:
+        for place in np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False)):
+            found[place] = None
+    return found
 
 
-def _bytes(chunk: pa.Array) -> Iterator[memoryview]:
-    if not len(chunk):
-        return
-    _, offsets, data = chunk.buffers()
-    edges = memoryview(offsets).cast(
-        "q" if pa.types.is_large_string(chunk.type) else "i"
-    )
-    edges = edges[chunk.offset : chunk.offset + len(chunk) + 1]
-    view = memoryview(data) if data is not None else memoryview(b"")
-    for low, high in pairwise(edges):
-        yield view[low:high]
+def _bytes(texts: pa.Array) -> tuple[memoryview, list[int]]:
+    """All bytes of a column of texts, and where each text ends and the next begins."""
+    if not len(texts):
+        return memoryview(b""), []
+    _, offsets, data = texts.buffers()
+    width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    edges = np.frombuffer(offsets, width)[texts.offset : texts.offset + len(texts) + 1]
+    return memoryview(data) if data is not None else memoryview(b""), edges.tolist()

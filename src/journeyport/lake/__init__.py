@@ -70,7 +70,7 @@ class Lake:
         return info
 
     def _put_raw(self, account: str, day: date, name: str, data: pa.Table) -> FileInfo:
-        content = written(shape(RAW_ENGAGEMENTS, data))
+        content = written(RAW_ENGAGEMENTS, data)
         path = f"{_folder(_RAW, account, day)}/{name}"
         with self.files.draft(path) as draft:
             draft.stream.write(content)

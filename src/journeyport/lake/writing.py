@@ -4,31 +4,57 @@ A row group has a fixed number of rows, whatever batches the rows came in. Which
 there are is said in the package itself.
 """
 
-from typing import Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from journeyport.arrow import schema_of, shape
 from journeyport.lake.files import FileInfo, Files
-from journeyport.schema import Table
+from journeyport.schema import Kind, Origin, Table
 
 ROW_GROUP = 100_000
 
-OPTIONS = {
-    "compression": "zstd",
-    "compression_level": 3,
-    "version": "2.6",
-    "data_page_version": "1.0",
-    "write_statistics": True,
-    "store_schema": True,
+_DISTINCT = {
+    "_row_hash",
+    "content_hash",
+    "dialog_id",
+    "engagement_id",
+    "participant_id",
+    "payload",
+    "raw_value",
+    "value",
 }
+"""Columns that hardly repeat: a dictionary would cost time and make them larger."""
 
 
-def written(data: pa.Table) -> pa.Buffer:
+def options(table: Table) -> dict[str, Any]:
+    """How pyarrow writes a table's Parquet.
+
+    Level 1 is a third faster than level 3 and no larger on these tables.
+    """
+    repeating = [
+        column.name
+        for column in table.columns
+        if column.name not in _DISTINCT
+        and (column.kind is not Kind.INSTANT or column.origin is Origin.LINEAGE)
+    ]
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "version": "2.6",
+        "data_page_version": "1.0",
+        "use_dictionary": repeating,
+        "write_statistics": True,
+        "store_schema": True,
+    }
+
+
+def written(table: Table, data: pa.Table) -> pa.Buffer:
     """The table as a Parquet file's bytes."""
     sink = pa.BufferOutputStream()
-    pq.write_table(data.combine_chunks(), sink, row_group_size=ROW_GROUP, **OPTIONS)
+    whole = shape(table, data).combine_chunks()
+    pq.write_table(whole, sink, row_group_size=ROW_GROUP, **options(table))
     return sink.getvalue()
 
 
@@ -48,7 +74,9 @@ class TableFile:
         self._path = path
         self._table = table
         self._draft = files.draft(path)
-        self._writer = pq.ParquetWriter(self._draft.stream, schema_of(table), **OPTIONS)
+        self._writer = pq.ParquetWriter(
+            self._draft.stream, schema_of(table), **options(table)
+        )
         self._waiting: list[pa.Table] = []
         self._count = 0
         self.rows = 0

@@ -171,11 +171,12 @@ def _conform(  # noqa: PLR0917 - the doors above name them
         for part in documents(lake, connection, rules.account_id, day, batch):
             digest.update(fingerprint(part))
             _write(writer, parser, rules, day, part, progress)
+        drift = dict(sorted(progress.drift.items()))
         facts = facts_of(rules, policy) | {
             "raw_fingerprint": digest.hexdigest(),
             "documents": progress.documents,
             "rejected": len(progress.rejects),
-            "drift": dict(sorted(progress.drift.items())),
+            "drift": drift,
         }
         manifest = writer.commit(run_id=run_id, facts=facts)
     return DayReport(
@@ -185,7 +186,7 @@ def _conform(  # noqa: PLR0917 - the doors above name them
         {name: table.rows for name, table in manifest.tables.items()},
         progress.rejects,
         manifest.changed,
-        facts["drift"],
+        drift,
     )
 
 

@@ -75,31 +75,22 @@ def screen(payloads: Iterable[bytes | memoryview | None], account_id: str) -> Sc
     """Look at documents; take apart those that do not fit as they are."""
     done = Screened()
     strict = decoder().decode
+    own = (None, account_id)
     for place, payload in enumerate(payloads):
         try:
-            if payload is None:
-                raise _RejectedError("NO_PAYLOAD", "", "Raw holds no document.")
-            if len(payload) > MAX_BYTES:
-                raise _RejectedError(
-                    "TOO_LARGE", "", f"The document has more than {MAX_BYTES:,} bytes."
-                )
-            passed = payload
-            if not _fits(strict, payload, account_id):
-                passed = _taken_apart(payload, account_id, done.drift)
-                done.is_plain = False
-            done.payloads.append(passed)
+            small = payload is not None and len(payload) <= MAX_BYTES
+            if small and strict(payload).accountId in own:
+                done.payloads.append(payload)
+                continue
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            pass  # taken apart below, where the reason is found
+        done.is_plain = False
+        try:
+            done.payloads.append(_taken_apart(payload, account_id, done.drift))
         except _RejectedError as rejected:
             done.faults[place] = rejected.fault
             done.payloads.append(None)
-            done.is_plain = False
     return done
-
-
-def _fits(strict: Any, payload: bytes | memoryview, account_id: str) -> bool:
-    try:
-        return _account_fits(strict(payload).accountId, account_id)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return False
 
 
 def rewritten(payload: bytes | memoryview, account_id: str) -> bytes:
@@ -119,8 +110,14 @@ def _account_fits(sent: str | None, account_id: str) -> bool:
 
 
 def _taken_apart(
-    payload: bytes | memoryview, account_id: str, drift: Counter[str]
+    payload: bytes | memoryview | None, account_id: str, drift: Counter[str]
 ) -> bytes:
+    if payload is None:
+        raise _RejectedError("NO_PAYLOAD", "", "Raw holds no document.")
+    if len(payload) > MAX_BYTES:
+        raise _RejectedError(
+            "TOO_LARGE", "", f"The document has more than {MAX_BYTES:,} bytes."
+        )
     try:
         sent = orjson.loads(payload)
     except orjson.JSONDecodeError as error:
@@ -223,8 +220,7 @@ def _is_no_instant(shape: Leaf, value: Any) -> bool:
 def _leaf(sent: Any, kind: Kind, path: str) -> Any:
     if kind is Kind.INSTANT:
         moment = instant(_checked(sent, str, path, "a text"))
-        assert moment is not None  # looked at before
-        return canonical(moment)
+        return None if moment is None else canonical(moment)
     if kind is Kind.INTEGER:
         if isinstance(sent, float) and sent.is_integer():
             sent = int(sent)

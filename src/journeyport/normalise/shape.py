@@ -78,9 +78,9 @@ def paths() -> Iterator[tuple[str, Kind]]:
     """The source path and kind of every column that is the source's own."""
     for table in DAILY:
         for column in table.columns:
-            if column.source and "(" not in column.source:
-                if column.origin is Origin.SOURCE:
-                    yield column.source, column.kind
+            is_path = column.source and "(" not in column.source
+            if is_path and column.origin is Origin.SOURCE:
+                yield column.source, column.kind
 
 
 def _grow(shape: Struct, steps: list[str], kind: Kind) -> None:
@@ -98,13 +98,12 @@ def _grow(shape: Struct, steps: list[str], kind: Kind) -> None:
             shape.fields.setdefault(name, Array(Leaf(kind)))
             return
         array = shape.fields.setdefault(name, Array(Struct()))
-        assert isinstance(array, Array)
-        assert isinstance(array.item, Struct)
-        _grow(array.item, rest[1:], kind)
+        if isinstance(array, Array) and isinstance(array.item, Struct):
+            _grow(array.item, rest[1:], kind)
     else:
         inner = shape.fields.setdefault(name, Struct())
-        assert isinstance(inner, Struct)
-        _grow(inner, rest, kind)
+        if isinstance(inner, Struct):
+            _grow(inner, rest, kind)
 
 
 @cache

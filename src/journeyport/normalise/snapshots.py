@@ -13,13 +13,22 @@ from journeyport.normalise.versions import workspace
 from journeyport.tables import AGENTS, BY_NAME, QUEUES
 
 _READ = {
-    "participants": ("participant_id", "participant_type", "role", "left_at")
-    + ("joined_at", "agent_display_name", "extension"),
-    "queue_segments": ("queue_id", "queue_name", "agent_id", "queued_at"),
-    "transfers": ("initiating_agent_id", "queue_id", "queue_name")
-    + ("destination_agent_id", "destination_agent_name", "fallback_queue_id"),
-    "agent_notes": ("created_by_id", "created_by_name", "updated_by_id")
-    + ("updated_by_name",),
+    "participants": ["participant_id", "role", "agent_display_name", "extension"],
+    "queue_segments": ["queue_id", "queue_name", "agent_id"],
+    "transfers": [
+        "initiating_agent_id",
+        "queue_id",
+        "queue_name",
+        "destination_agent_id",
+        "destination_agent_name",
+        "fallback_queue_id",
+    ],
+    "agent_notes": [
+        "created_by_id",
+        "created_by_name",
+        "updated_by_id",
+        "updated_by_name",
+    ],
 }
 
 _SEEN = "account_id, engagement_id, start_date"

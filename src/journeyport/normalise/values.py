@@ -21,9 +21,17 @@ NORMALISER_VERSION = 1
 
 INSTANT = pa.timestamp("us", "UTC")
 
-_WITHHELD = frozenset(
-    ["anonymous", "blocked", "n/a", "none", "private", "restricted", "unavailable", "unknown", "withheld"]
-)
+_WITHHELD = {
+    "anonymous",
+    "blocked",
+    "n/a",
+    "none",
+    "private",
+    "restricted",
+    "unavailable",
+    "unknown",
+    "withheld",
+}
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,12}))?"
     r" ?([Zz]|[+-]\d\d(?::?\d\d)?)?",

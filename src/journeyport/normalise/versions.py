@@ -19,8 +19,15 @@ import pyarrow.dataset as ds
 from journeyport.lake import Lake
 
 _STATUS = {"CREATED": 0, "ACTIVE": 1, "COMPLETED": 2}
-_ARRAYS = ("participants", "channels", "conversations", "agentNotes", "attributes")
-_ARRAYS += ("queues", "transfers")
+_ARRAYS = (
+    "participants",
+    "channels",
+    "conversations",
+    "agentNotes",
+    "attributes",
+    "queues",
+    "transfers",
+)
 _MAPS = ("identifiers", "data")
 
 _VERSIONS = """
@@ -122,11 +129,14 @@ def current(versions: Sequence[Version]) -> Version:
 @contextmanager
 def workspace(memory: str = "400MB") -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection in memory that spills to a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="journeyport-") as spill:
-        config = {"memory_limit": memory, "temp_directory": spill}
-        with duckdb.connect(":memory:", config=config) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            yield connection
+    with (
+        tempfile.TemporaryDirectory(prefix="journeyport-") as spill,
+        duckdb.connect(
+            ":memory:", config={"memory_limit": memory, "temp_directory": spill}
+        ) as connection,
+    ):
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
 
 
 def documents(
