@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import shutil
 import sys
 import tempfile
 import warnings
@@ -57,18 +58,22 @@ class Target:
     @contextlib.contextmanager
     def connection(self) -> Iterator[sa.Connection]:
         dialect = DIALECTS[self.name]
-        engine = dialect.engine(sa.engine.make_url(self.url))
+        engine = dialect.engine(sa.engine.make_url(self.url), True)
         with engine.begin() as connection:
             yield connection
         engine.dispose()
 
-    def rows(self, table: str) -> list[tuple]:
-        """Rows over the columns that count, in a fixed order."""
+    def rows(self) -> dict[str, list[tuple]]:
+        """Each table's rows over the columns that count, in a fixed order."""
         dialect = DIALECTS[self.name]
         with self.connection() as connection:
             dialect.guard(connection)
-            target = Catalogue(dialect).tables[table]
-            return as_rows(BY_NAME[table], dialect.fetch(connection, sa.select(target)))
+            return {
+                name: as_rows(
+                    BY_NAME[name], dialect.fetch(connection, sa.select(target))
+                )
+                for name, target in Catalogue(dialect).tables.items()
+            }
 
     def execute(self, statement: str) -> list[tuple]:
         with self.connection() as connection:
@@ -76,37 +81,90 @@ class Target:
             return [tuple(row) for row in result] if result.returns_rows else []
 
 
-@pytest.fixture
-def database(server: sa.URL) -> Iterator[sa.URL]:
-    """An empty PostgreSQL database."""
-    name = f"warehouse_{next(_numbers)}"
+def _administer(server: sa.URL, statement: str) -> None:
     admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    yield server.set(database=name)
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+        connection.execute(sa.text(statement))
     admin.dispose()
 
 
 @pytest.fixture
+def database(server: sa.URL) -> Iterator[sa.URL]:
+    """An empty PostgreSQL database."""
+    name = f"warehouse_{next(_numbers)}"
+    _administer(server, f"CREATE DATABASE {name}")
+    yield server.set(database=name)
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _postgresql(url: sa.URL) -> Target:
+    return Target("postgresql", url.render_as_string(hide_password=False))
+
+
+def _duckdb(folder: Path) -> Target:
+    return Target("duckdb", f"duckdb:///{folder}/home/warehouse.duckdb")
+
+
+@pytest.fixture
 def postgresql(database: sa.URL) -> Target:
-    return Target("postgresql", database.render_as_string(hide_password=False))
+    return _postgresql(database)
 
 
 @pytest.fixture
 def duckdb_file(tmp_path: Path) -> Target:
-    return Target("duckdb", f"duckdb:///{tmp_path}/home/warehouse.duckdb")
+    return _duckdb(tmp_path)
 
 
 @pytest.fixture(params=["duckdb", "postgresql"])
 def target(request: pytest.FixtureRequest) -> Target:
-    """Each warehouse in turn."""
+    """Each warehouse in turn, empty."""
     name = "duckdb_file" if request.param == "duckdb" else "postgresql"
     return request.getfixturevalue(name)
 
 
+@pytest.fixture(scope="session")
+def first_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return fill(World(Lake(tmp_path_factory.mktemp("first") / "lake")))
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(first_world: World, tmp_path: Path) -> World:
     """A lake of two accounts and three days."""
-    return fill(World(Lake(tmp_path / "lake")))
+    shutil.copytree(Path(first_world.lake.url).absolute(), tmp_path / "lake")
+    return World(Lake(tmp_path / "lake"), dict(first_world.made))
+
+
+@pytest.fixture(scope="session")
+def loaded_file(first_world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("loaded")
+    _duckdb(folder).load(first_world)
+    return folder / "home" / "warehouse.duckdb"
+
+
+@pytest.fixture(scope="session")
+def loaded_database(first_world: World, server: sa.URL) -> str:
+    name = f"loaded_{next(_numbers)}"
+    _administer(server, f"CREATE DATABASE {name}")
+    _postgresql(server.set(database=name)).load(first_world)
+    return name
+
+
+@pytest.fixture
+def loaded_duckdb(loaded_file: Path, tmp_path: Path) -> Target:
+    (tmp_path / "home").mkdir()
+    shutil.copy(loaded_file, tmp_path / "home")
+    return _duckdb(tmp_path)
+
+
+@pytest.fixture
+def loaded_postgresql(loaded_database: str, server: sa.URL) -> Iterator[Target]:
+    name = f"warehouse_{next(_numbers)}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {loaded_database}")
+    yield _postgresql(server.set(database=name))
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["duckdb", "postgresql"])
+def loaded(request: pytest.FixtureRequest) -> Target:
+    """Each warehouse in turn, with `world` loaded."""
+    return request.getfixturevalue(f"loaded_{request.param}")

@@ -12,14 +12,16 @@ DELIVERED = [table.name for table in TABLES if table.layout is not Layout.RAW]
 
 
 def assert_equal(target, world: World, **named) -> None:
+    there = target.rows()
+    assert list(there) == DELIVERED
     for table in DELIVERED:
-        assert target.rows(table) == content(world, table, **named), table
+        assert there[table] == content(world, table, **named), table
 
 
 def test_a_first_load_delivers_every_table_but_raw(target, world):
     report = target.load(world)
     assert list(report.tables) == DELIVERED
-    assert report.data.inserted > 1000
+    assert report.data.inserted > 500
     assert (report.data.updated, report.data.deleted, report.data.unchanged) == (
         0,
         0,
@@ -40,23 +42,21 @@ def test_a_second_load_changes_nothing(target, world, whole):
     assert_equal(target, world)
 
 
-def test_a_changed_engagement_changes_with_its_children(target, world):
-    target.load(world)
+def test_a_changed_engagement_changes_with_its_children(loaded, world):
     world.change("AAAAAA", "AAAAAA-0-000")
     world.write(("AAAAAA", FIRST))
-    report = target.load(world, days=[("AAAAAA", FIRST)])
+    report = loaded.load(world, days=[("AAAAAA", FIRST)])
     assert report.tables["engagements"].updated == 1
-    assert report.tables["engagements"].unchanged == 7
+    assert report.tables["engagements"].unchanged == 3
     assert report.tables["engagements"].inserted == 0
-    assert_equal(target, world)
+    assert_equal(loaded, world)
 
 
-def test_an_engagement_that_left_its_day_is_only_in_the_new_one(target, world):
-    target.load(world)
+def test_an_engagement_that_left_its_day_is_only_in_the_new_one(loaded, world):
     world.change("AAAAAA", "AAAAAA-0-000", day=FIRST + timedelta(days=2))
     world.write(("AAAAAA", FIRST), ("AAAAAA", FIRST + timedelta(days=2)))
     # The old day is not even named.
-    report = target.load(world, days=[("AAAAAA", FIRST + timedelta(days=2))])
+    report = loaded.load(world, days=[("AAAAAA", FIRST + timedelta(days=2))])
     assert report.tables["engagements"].updated == 1
-    assert_equal(target, world)
-    assert target.load(world, days=[("AAAAAA", FIRST)]).data.changed == 0
+    assert_equal(loaded, world)
+    assert loaded.load(world, days=[("AAAAAA", FIRST)]).data.changed == 0

@@ -13,6 +13,8 @@ from journeyport.warehouse.report import (
     LoadReport,
     VerifyReport,
 )
+from journeyport.warehouse.roles import roles_sql
+from journeyport.warehouse.verify import verify
 
 __all__ = [
     "Counts",
@@ -21,4 +23,6 @@ __all__ = [
     "VerifyReport",
     "load",
     "publish_ledger",
+    "roles_sql",
+    "verify",
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
+import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine.reflection import ObjectKind
 from sqlalchemy.ext.compiler import compiles
@@ -85,7 +86,6 @@ class Catalogue:
             sa.Column("dialect", sa.Text, nullable=False),
             sa.Column("declared", sa.Text, nullable=False),
             sa.Column("reflected", sa.Text, nullable=False),
-            sa.Column("version", sa.Integer, nullable=False),
             sa.Column("made_at", sa.TIMESTAMP(timezone=True), nullable=False),
             comment="What journeyport made in this schema; it touches nothing else.",
         )
@@ -139,61 +139,57 @@ class Catalogue:
             if there[name] != json.loads(ours[name].reflected)
         ]
         _refuse_altered(sorted(altered))
+        changed = []
         for name in tables:
             if name not in there:
-                self._make(connection, name, now)
-            else:
-                self._follow(connection, name, json.loads(ours[name].declared), now)
+                self._make(connection, name)
+                changed.append(name)
+            elif self._follow(connection, name, json.loads(ours[name].declared)):
+                changed.append(name)
+        declared = {name: json.dumps(_declaration(_table(name))) for name in changed}
+        self._list(connection, declared, now)
 
-    def _make(self, connection: sa.Connection, name: str, now: datetime) -> None:
+    def _make(self, connection: sa.Connection, name: str) -> None:
         self.tables[name].create(connection)
-        # Somebody may have dropped the table: then its files are held no longer.
+        # Where somebody dropped the table, its files are held no longer.
         connection.execute(sa.delete(self.held).where(self.held.c.table_name == name))
-        self._note(connection, name, now)
 
     def _follow(
-        self,
-        connection: sa.Connection,
-        name: str,
-        before: Mapping[str, Any],
-        now: datetime,
-    ) -> None:
-        table = next(table for table in DELIVERED if table.name == name)
+        self, connection: sa.Connection, name: str, before: Mapping[str, Any]
+    ) -> bool:
+        """Add what was declared since; whether there was any such thing."""
+        table = _table(name)
         after = _declaration(table)
         if before == after:
-            return
+            return False
         _refuse_narrowing(table, before, after)
         for column in self.tables[name].columns:
             if column.name not in before:
                 added = sa.Column(column.name, column.type, comment=column.comment)
                 connection.execute(AddColumn(self.tables[name], added))
-        self._note(connection, name, now)
-
-    def _note(self, connection: sa.Connection, name: str, now: datetime) -> None:
-        table = next(table for table in DELIVERED if table.name == name)
-        declared = json.dumps(_declaration(table))
-        self._list(connection, name, declared, table.version, now)
+        return True
 
     def _list(
-        self,
-        connection: sa.Connection,
-        name: str,
-        declared: str,
-        version: int,
-        now: datetime,
+        self, connection: sa.Connection, declared: Mapping[str, str], now: datetime
     ) -> None:
-        connection.execute(sa.delete(self.made).where(self.made.c.name == name))
-        connection.execute(
-            sa.insert(self.made).values(
-                name=name,
-                kind="view" if name in VIEWS else "table",
-                dialect=self.dialect.name,
-                declared=declared,
-                reflected=json.dumps(self._reflected(connection, name)[name]),
-                version=version,
-                made_at=now,
-            )
-        )
+        """Write down what we made and how it looks when it is made."""
+        if not declared:
+            return
+        names = list(declared)
+        there = self._reflected(connection, *names)
+        connection.execute(sa.delete(self.made).where(self.made.c.name.in_(names)))
+        rows = [
+            {
+                "name": name,
+                "kind": "view" if name in VIEWS else "table",
+                "dialect": self.dialect.name,
+                "declared": declared[name],
+                "reflected": json.dumps(there[name]),
+                "made_at": now,
+            }
+            for name in names
+        ]
+        connection.execute(sa.insert(self.made), rows)
 
     def view_made(self, connection: sa.Connection, name: str) -> str | None:
         """The digest of the view as we made it last; None: never, or it is gone."""
@@ -205,7 +201,7 @@ class Catalogue:
         self, connection: sa.Connection, name: str, digest: str, now: datetime
     ) -> None:
         """Remember that the view is ours and what it shows."""
-        self._list(connection, name, digest, 1, now)
+        self._list(connection, {name: digest}, now)
 
     def _reflected(
         self, connection: sa.Connection, *names: str
@@ -232,7 +228,8 @@ class Catalogue:
         self, connection: sa.Connection, tombstones: str
     ) -> dict[File, tuple[str, int]]:
         """SHA-256 and rows of every file that the warehouse holds as it is."""
-        if not self.exists(connection):
+        present = self.present(connection)
+        if not present:
             return {}
         held = self.held.c
         rows = connection.execute(
@@ -243,6 +240,7 @@ class Catalogue:
         return {
             File(name, account, day): (digest, count)
             for name, account, day, digest, count in rows
+            if name in present  # somebody may have dropped the table since
         }
 
     def note_files(
@@ -255,30 +253,44 @@ class Catalogue:
         """Remember the files just loaded."""
         if not files:
             return
-        held = self.held.c
-        match = (
-            (held.table_name == sa.bindparam("b_table"))
-            & (held.account_id == sa.bindparam("b_account"))
-            & (held.day == sa.bindparam("b_day"))
+        held = self.held
+        stage = sa.Table(
+            f"stage_{HELD}",
+            sa.MetaData(),
+            *(sa.Column(column.name, column.type) for column in held.columns),
+            prefixes=["TEMPORARY"],
+            postgresql_on_commit="DROP",
         )
-        keys = [
-            {"b_table": file.table, "b_account": file.account, "b_day": file.day}
-            for file in files
-        ]
-        connection.execute(sa.delete(self.held).where(match), keys)
-        rows = [
-            {
-                "table_name": file.table,
-                "account_id": file.account,
-                "day": file.day,
-                "sha256": digest,
-                "row_count": count,
-                "tombstones": tombstones,
-                "loaded_at": now,
-            }
-            for file, (digest, count) in files.items()
-        ]
-        connection.execute(sa.insert(self.held), rows)
+        facts = [(file, digest, count) for file, (digest, count) in files.items()]
+        columns = {
+            "table_name": [file.table for file, _, _ in facts],
+            "account_id": [file.account for file, _, _ in facts],
+            "day": [file.day for file, _, _ in facts],
+            "sha256": [digest for _, digest, _ in facts],
+            "row_count": [count for _, _, count in facts],
+            "tombstones": [tombstones] * len(facts),
+            "loaded_at": pa.array([now] * len(facts), pa.timestamp("us", "UTC")),
+        }
+        same = sa.and_(
+            held.c.table_name == stage.c.table_name,
+            held.c.account_id == stage.c.account_id,
+            held.c.day == stage.c.day,
+        )
+        self.dialect.stage(connection, stage, pa.table(columns))
+        connection.execute(
+            sa.delete(held).where(sa.select(stage.c.day).where(same).exists())
+        )
+        rows = sa.select(*(stage.c[name] for name in columns))
+        connection.execute(sa.insert(held).from_select(list(columns), rows))
+        self.dialect.unstage(connection, stage)
+
+    def modes(self, connection: sa.Connection) -> dict[File, str]:
+        """How tombstones were treated in each file."""
+        held = self.held.c
+        rows = connection.execute(
+            sa.select(held.table_name, held.account_id, held.day, held.tombstones)
+        )
+        return {File(name, account, day): mode for name, account, day, mode in rows}
 
 
 class AddColumn(sa.schema.ExecutableDDLElement):
@@ -301,6 +313,10 @@ def _add_column(element: AddColumn, compiler: Any, **_: Any) -> str:
     table = compiler.preparer.format_table(element.table)
     column = compiler.get_column_specification(element.column)
     return f"ALTER TABLE {table} ADD COLUMN {column}"
+
+
+def _table(name: str) -> Table:
+    return next(table for table in DELIVERED if table.name == name)
 
 
 def _declaration(table: Table) -> dict[str, list[Any]]:

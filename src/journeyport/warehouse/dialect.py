@@ -34,10 +34,12 @@ class Dialect:
 
     Attributes:
         name: SQLAlchemy's name of the dialect, also the key of the type mapping.
-        engine: from a URL to an engine without a pool; makes the database private to
-            this user where it is a file.
+        engine: from a URL to an engine without a pool. Where the database is a file,
+            it is made if that is allowed, readable by this user alone.
         guard: called first in every writing transaction; keeps a second load out
             until this one ends.
+        snapshot: called first in a reading transaction, which then sees one moment.
+            Both set the time zone to UTC.
         stage: makes the (temporary) table and fills it by the bulk path. It is gone
             when the transaction ends, or by `unstage`.
         unstage: takes a staged table away, for the next one of that name.
@@ -50,8 +52,9 @@ class Dialect:
     """
 
     name: str
-    engine: Callable[[sa.URL], sa.Engine]
+    engine: Callable[[sa.URL, bool], sa.Engine]
     guard: Callable[[sa.Connection], None]
+    snapshot: Callable[[sa.Connection], None]
     stage: Callable[[sa.Connection, sa.Table, pa.Table], None]
     unstage: Callable[[sa.Connection, sa.Table], None]
     fetch: Callable[[sa.Connection, sa.Select[tuple[object, ...]]], pa.Table]

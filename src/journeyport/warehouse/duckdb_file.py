@@ -29,9 +29,18 @@ PATIENCE = 60.0
 """Seconds to wait for another process to let go of the file."""
 
 
-def _engine(url: sa.URL) -> sa.Engine:
+def _engine(
+    url: sa.URL,
+    make: bool,
+) -> sa.Engine:
     path = _path(url)
-    _make(path)
+    if make:
+        _make(path)
+    elif not path.exists():
+        raise SettingsError(
+            "The DuckDB file that JOURNEYPORT_WAREHOUSE_URL names is not there; load "
+            "the warehouse first, or correct the path."
+        )
     engine = sa.create_engine(
         url, poolclass=sa.pool.NullPool, hide_parameters=True, logging_name="warehouse"
     )
@@ -177,6 +186,7 @@ DUCKDB = Dialect(
     name="duckdb",
     engine=_engine,
     guard=_guard,
+    snapshot=_guard,
     stage=_stage,
     unstage=_unstage,
     fetch=_fetch,

@@ -4,9 +4,11 @@ What differs within a table is worked out in `difference`; which files of the la
 batch holds, retries and the report are decided here.
 """
 
+import hashlib
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from functools import partial
@@ -22,6 +24,7 @@ from journeyport.errors import ArgumentError, StaleError
 from journeyport.lake import Lake
 from journeyport.schema import Layout, Table
 from journeyport.state import State
+from journeyport.state.leases import Lease, held
 from journeyport.state.warehouse import record_delivery
 from journeyport.tables import BY_NAME
 from journeyport.warehouse.catalogue import DELIVERED, Catalogue, File
@@ -49,8 +52,8 @@ class _Wanted:
     tables: tuple[Table, ...]
     tombstones: str
     rewrite: bool
-    run_id: str
     clock: Clock
+    attempts: int
 
 
 @dataclass
@@ -98,21 +101,26 @@ def load(
 
     Raises:
         SettingsError, AccessError: the warehouse cannot be reached with this URL.
+        LeaseError: another run is loading this warehouse.
         PermanentError: tables there are not ours or were altered; the disk is full.
-        TransientError: the connection was cut, or another load is under way.
+        TransientError: the connection was cut again and again.
         ContractError: the lake holds a key twice.
     """
     if tombstones not in ("delete", "flag"):
         raise ArgumentError(
             f"tombstones can be 'delete' or 'flag', not {tombstones!r}."
         )
-    wanted = _Wanted(_chosen(tables), tombstones, rewrite, run_id, clock)
+    wanted = _Wanted(chosen(tables), tombstones, rewrite, clock, attempts)
     started = time.monotonic()
-    if state is not None:
-        publish_ledger(lake, state, run_id=run_id)
-    with opened(url) as (dialect, engine):
+    with ExitStack() as stack:
+        lease = None
+        if state is not None:
+            name = lease_name(url, schema)
+            lease = stack.enter_context(held(state, [name], run_id=run_id, clock=clock))
+            publish_ledger(lake, state, run_id=run_id)
+        dialect, engine = stack.enter_context(opened(url))
         catalogue = Catalogue(dialect, schema)
-        session = _Session(lake, engine, catalogue, wanted, attempts)
+        session = _Session(lake, engine, catalogue, wanted, lease)
         counts = session.run(None if days is None else sorted(set(days)), progress)
         report = LoadReport(
             dialect.name,
@@ -128,7 +136,18 @@ def load(
     return report
 
 
-def _chosen(names: Sequence[str] | None) -> tuple[Table, ...]:
+def lease_name(url: str, schema: str | None = None) -> str:
+    """What a load leases: the target, without the secrets in its URL."""
+    try:
+        shown = sa.engine.make_url(url).render_as_string()
+    except sa.exc.ArgumentError:
+        shown = ""
+    digest = hashlib.sha256(f"{shown} {schema or ''}".encode()).hexdigest()
+    return f"warehouse/{digest[:12]}"
+
+
+def chosen(names: Sequence[str] | None) -> tuple[Table, ...]:
+    """The declarations of these tables; None: of all that are delivered."""
     if names is None:
         return DELIVERED
     known = {table.name for table in DELIVERED}
@@ -150,13 +169,13 @@ class _Session:
         engine: sa.Engine,
         catalogue: Catalogue,
         wanted: _Wanted,
-        attempts: int,
+        lease: Lease | None,
     ) -> None:
         self.lake = lake
         self.engine = engine
         self.catalogue = catalogue
         self.wanted = wanted
-        self.attempts = attempts
+        self.lease = lease
         self.retries = 0
         self.days: set[tuple[str, date]] = set()
         self.batches = 0
@@ -165,8 +184,7 @@ class _Session:
         self, days: Sequence[tuple[str, date]] | None, progress: Progress | None
     ) -> dict[str, Counts]:
         """Load everything wanted; the counts of what was committed."""
-        held = self._again(self._held)
-        batches, counts = self._plan(days, held)
+        batches, counts = self._plan(days, self._again(self._held))
         total = sum(batch.rows for batch in batches)
         done = 0
         for batch in batches:
@@ -191,7 +209,7 @@ class _Session:
                 meaning = failure(self.catalogue.dialect, error)
                 if meaning is None:
                     raise
-                if not meaning.retry or attempt >= self.attempts:
+                if not meaning.retry or attempt >= self.wanted.attempts:
                     # Not `from error`: the driver's words may hold values of rows.
                     raise meaning.error from None
             self.retries += 1
@@ -266,6 +284,8 @@ class _Session:
             self.catalogue.prepare(connection, names, now)
             for table in self.wanted.tables:
                 files = [file for file in batch.files if file.table == table.name]
+                if files and self.lease is not None:
+                    self.lease.renew()
                 if files:
                     counts[table.name] = self._table(
                         connection, table, batch, files, rows

@@ -36,7 +36,11 @@ _BATCH = 20_000
 """Rows encoded and sent at once: a few megabytes."""
 
 
-def _engine(url: sa.URL) -> sa.Engine:
+def _engine(
+    url: sa.URL,
+    make: bool,
+) -> sa.Engine:
+    del make  # a database is its administrator's to make
     return sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         poolclass=sa.pool.NullPool,
@@ -55,6 +59,14 @@ def _guard(connection: sa.Connection) -> None:
         connection.execute(sa.text(setting))
     schema = sa.func.hashtext(sa.func.current_schema())
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, schema)))
+
+
+def _snapshot(connection: sa.Connection) -> None:
+    for setting in (
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        "SET LOCAL TimeZone = 'UTC'",
+    ):
+        connection.execute(sa.text(setting))
 
 
 def _stage(connection: sa.Connection, table: sa.Table, data: pa.Table) -> None:
@@ -291,6 +303,7 @@ POSTGRESQL = Dialect(
     name="postgresql",
     engine=_engine,
     guard=_guard,
+    snapshot=_snapshot,
     stage=_stage,
     unstage=_unstage,
     fetch=_fetch,

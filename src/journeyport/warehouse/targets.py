@@ -14,8 +14,12 @@ DIALECTS: dict[str, Dialect] = {"duckdb": DUCKDB, "postgresql": POSTGRESQL}
 
 
 @contextmanager
-def opened(url: str) -> Iterator[tuple[Dialect, sa.Engine]]:
-    """The warehouse behind a URL, its errors put in sentences.
+def opened(url: str, *, make: bool = True) -> Iterator[tuple[Dialect, sa.Engine]]:
+    """The warehouse behind a URL.
+
+    Args:
+        url: the SQLAlchemy URL.
+        make: a file that is not there yet is made.
 
     Raises:
         SettingsError: the URL is none, or of a warehouse that is not offered.
@@ -29,7 +33,7 @@ def opened(url: str) -> Iterator[tuple[Dialect, sa.Engine]]:
             "duckdb:////path/to/warehouse.duckdb and postgresql://user@host/database "
             "are."
         ) from None
-    engine = dialect.engine(parsed)
+    engine = dialect.engine(parsed, make)
     try:
         yield dialect, engine
     finally:
