@@ -11,6 +11,7 @@ import dagster as dg
 
 from journeyport import environment
 from journeyport.errors import ContractError, PermanentError, TransientError
+from journeyport.night import span
 from journeyport.schema import Column, Kind, Layout, Origin, Table
 
 DAYS = dg.DailyPartitionsDefinition(
@@ -18,6 +19,10 @@ DAYS = dg.DailyPartitionsDefinition(
     # The open day can be exported too; it is marked PARTIAL until it is closed.
     end_offset=1,
 )
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+ONE_DAY = "dagster/partition"
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 """A range of days is one run that a person can read."""
@@ -80,19 +85,21 @@ def spec(
     )
 
 
-def chosen_days(context: dg.AssetExecutionContext) -> list[date]:
-    """The days a run is for.
+def chosen_days(run: dg.DagsterRun) -> list[date]:
+    """The days a run is for, by its tags: one day, or a range with both ends.
 
     Raises:
         Failure: it was started without days; the sentence says how to choose them.
     """
-    if not context.has_partition_key and not context.has_partition_key_range:
+    first = run.tags.get(RANGE_START) or run.tags.get(ONE_DAY)
+    last = run.tags.get(RANGE_END) or first
+    if first is None or last is None:
         raise dg.Failure(
             "No days were chosen: start it from the backfill dialog, or choose a day "
             "in the Launchpad.",
             allow_retries=False,
         )
-    return [date.fromisoformat(key) for key in context.partition_keys]
+    return span(date.fromisoformat(first), date.fromisoformat(last))
 
 
 @contextmanager

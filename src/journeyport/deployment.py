@@ -5,6 +5,7 @@ what it uses and no others. Nothing here does the work.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
@@ -13,8 +14,11 @@ from journeyport.client import AccountAccess, SourceClient, SourceConfig
 from journeyport.clock import Clock, SetClock, SystemClock
 from journeyport.crm.config import CrmConfig, Login
 from journeyport.errors import SettingsError
+from journeyport.extract.policy import load_policy
+from journeyport.extract.report import ExtractOptions
 from journeyport.identity.config import IdentityConfig, load_config
 from journeyport.lake import Lake
+from journeyport.normalise import AccountRules
 from journeyport.settings import PREFIX, Settings, secret
 from journeyport.state import State
 
@@ -126,6 +130,32 @@ class Deployment:
             app_key=secret(settings.need("app_key", account)) or "",
             username=settings.of("username", account),
             password=secret(settings.of("password", account)),
+        )
+
+    @cached_property
+    def options(self) -> ExtractOptions:
+        """How to extract."""
+        settings = self.settings
+        return ExtractOptions(
+            settle=timedelta(minutes=settings.settle_minutes),
+            concurrency=settings.concurrency,
+            channels=settings.channels,
+            policy=load_policy(
+                settings.field_policy,
+                key=(secret(settings.policy_key) or "").encode(),
+                data_keys=settings.data_keys,
+            ),
+            lookback_days=settings.lookback_days,
+            first_day=settings.first_day,
+        )
+
+    @cached_property
+    def rules(self) -> tuple[AccountRules, ...]:
+        """How each account's documents are read."""
+        of = self.settings.of
+        return tuple(
+            AccountRules(account, of("phone_region", account), of("time_zone", account))
+            for account in self.accounts
         )
 
     @cached_property

@@ -1,0 +1,144 @@
+"""`python -m pipelines`: the same assets without daemon or webserver.
+
+    python -m pipelines export --from DAY --to DAY [--only TARGET] [--from-raw]
+    python -m pipelines nightly [--from DAY --to DAY]
+
+Ends with one JSON document on standard output and exit code 0 (all proved and
+delivered), 1 (something failed) or 2 (settings). With --progress, standard error
+carries lines that a program can follow. Runs are kept in DAGSTER_HOME, or in
+JOURNEYPORT_HOME/dagster, so that the UI shows them beside its own.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from journeyport import instance, launch, night
+from journeyport.errors import ArgumentError, JourneyportError, SettingsError
+from journeyport.identity import IDENTITY_TABLES
+from journeyport.settings import FIRST_DAY, PREFIX
+from journeyport.state import failures
+from journeyport.tables import DAILY, OPERATIONS
+from pipelines.resources import SITE, Site
+
+_LANDING = ("raw_engagements",)
+_LAKE = tuple(t.name for t in (*DAILY, *night.DIRECTORY, *IDENTITY_TABLES))
+_AFTER = tuple(t.name for t in OPERATIONS)
+_TARGETS = {
+    None: ("warehouse", "crm_plan"),
+    "lake": (),
+    "warehouse": ("warehouse",),
+    "crm": ("crm_plan",),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the jobs and print what came of it."""
+    asked = _parser().parse_args(arguments)
+    started = time.monotonic()
+    if asked.progress:
+        SITE.progress = _say
+    try:
+        code, told = _run(SITE, asked)
+    except JourneyportError as error:
+        wrong = isinstance(error, SettingsError | ArgumentError)
+        code, told = (2 if wrong else 1), {"status": "failed", "error": str(error)}
+    finally:
+        SITE.close()
+    told["seconds"] = round(time.monotonic() - started, 1)
+    sys.stdout.write(json.dumps(told, default=str, ensure_ascii=False) + "\n")
+    return code
+
+
+def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    if asked.start is None:
+        days = night.days(site.state, site.clock, site.accounts, site.options)
+    else:
+        days = night.span(asked.start, asked.end)
+    os.environ["DAGSTER_HOME"] = str(
+        instance.prepared(site.home, os.environ.get("DAGSTER_HOME"))
+    )
+    first = site.settings.first_day or FIRST_DAY
+    os.environ[f"{PREFIX}FIRST_DAY"] = first.isoformat()
+    # Dagster warns of its own beta features once per asset.
+    warnings.filterwarnings("ignore", module="dagster")
+    _say("starting", 0, 0)
+    import dagster as dg
+
+    from pipelines.catalogue import RANGE_END, RANGE_START
+    from pipelines.definitions import defs
+
+    selection = None
+    if asked.job == "export":
+        chosen = (*_LAKE, *_TARGETS[asked.only], *_AFTER)
+        names = chosen if asked.from_raw else (*_LANDING, *chosen)
+        selection = [dg.AssetKey(name) for name in names]
+    with dg.DagsterInstance.get() as kept:
+        result = defs.resolve_job_def(asked.job).execute_in_process(
+            instance=kept,
+            asset_selection=selection,
+            tags={
+                RANGE_START: days[0].isoformat(),
+                RANGE_END: days[-1].isoformat(),
+                "journeyport/by": "command line",
+            },
+            run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+            raise_on_error=False,
+        )
+    wrong = [vars(one) for one in failures.of_run(site.state, result.run_id)]
+    sentences = [
+        {"stage": event.step_key, "reason": _sentence(event)}
+        for event in result.all_events
+        if event.is_step_failure
+    ]
+    told = {
+        "status": "ok" if result.success else "failed",
+        "run_id": result.run_id,
+        "from": days[0],
+        "to": days[-1],
+        **site.told,
+        "failures": wrong or sentences,
+    }
+    return (0 if result.success else 1), told
+
+
+def _sentence(event: Any) -> str:
+    """Why a step failed: its own words, without the trace around them."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    said = error.message.strip() if error is not None else "It failed."
+    return said.splitlines()[0].removeprefix(
+        "dagster._core.definitions.events.Failure: "
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipelines")
+    jobs = parser.add_subparsers(dest="job", required=True)
+    export = jobs.add_parser("export")
+    export.add_argument("--only", choices=["lake", "warehouse", "crm"])
+    export.add_argument("--from-raw", action="store_true")
+    nightly = jobs.add_parser("nightly")
+    for job in (export, nightly):
+        required = job is export
+        day = date.fromisoformat
+        job.add_argument("--from", dest="start", type=day, required=required)
+        job.add_argument("--to", dest="end", type=day, required=required)
+        job.add_argument("--progress", action="store_true")
+    return parser
+
+
+def _say(what: str, done: int, total: int) -> None:
+    sys.stderr.write(f"{launch.PROGRESS}{json.dumps([what, done, total])}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""The daily tables, made from what has landed, and the checks that guard delivery.
+
+What a row is made of is said in `journeyport.normalise`; what must hold of an
+account-day, in `journeyport.guards`.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+
+from journeyport import delivery, guards, night
+from journeyport.tables import DAILY
+from pipelines.catalogue import SINGLE_RUN, chosen_days, in_words, spec
+from pipelines.resources import Site
+
+
+@dg.multi_asset(
+    name="daily_tables",
+    specs=[spec(table, deps=["raw_engagements"]) for table in DAILY],
+    backfill_policy=SINGLE_RUN,
+)
+def daily_tables(
+    context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Every table of the chosen days, and of other days that something landed for."""
+    days = chosen_days(context.run)
+    with in_words():
+        made = night.conform(
+            site.run(context.run),
+            rules=site.rules,
+            days=days,
+            strengths=site.identity.strengths,
+            policy=site.options.policy.hash,
+            landed=site.landed,
+        )
+    site.told["tables"] = made.told()
+    for day, rows in made.rows.items():
+        for table in DAILY:
+            facts = {
+                "dagster/row_count": rows[table.name],
+                "changed": day in made.changed,
+            }
+            if day in days:
+                context.add_asset_metadata(
+                    facts, asset_key=table.name, partition_key=day.isoformat()
+                )
+            else:
+                context.log_event(
+                    dg.AssetMaterialization(
+                        table.name, partition=day.isoformat(), metadata=facts
+                    )
+                )
+    for table in DAILY:
+        yield dg.MaterializeResult(asset_key=table.name)
+
+
+@dg.multi_asset(
+    name="directory",
+    specs=[
+        spec(table, deps=[one.name for one in DAILY], group="tables")
+        for table in night.DIRECTORY
+    ],
+)
+def directory(
+    context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Identifier types, agents and queues, as all engagements together show them."""
+    with in_words():
+        rows = night.directory(
+            site.run(context.run), site.landed, accounts=site.accounts
+        )
+    for table in night.DIRECTORY:
+        yield dg.MaterializeResult(
+            asset_key=table.name, metadata={"dagster/row_count": rows[table.name]}
+        )
+
+
+_CHECKS = [
+    *((table.name, guards.KEYS_UNIQUE) for table in DAILY),
+    *((table.name, guards.PARENTS_THERE) for table in DAILY if table.parent),
+    *((table.name, guards.COUNTS_MATCH) for table in DAILY if table.parent),
+    *((table.name, guards.NOT_SHRUNK) for table in DAILY),
+]
+
+_DESCRIPTIONS = {
+    **guards.RULES,
+    delivery.PROVED: "Every chosen account-day is proved, still open, or released.",
+}
+
+
+@dg.multi_asset_check(
+    name="guards",
+    specs=[
+        dg.AssetCheckSpec(
+            rule, asset=table, blocking=True, description=_DESCRIPTIONS[rule]
+        )
+        for table, rule in (("engagements", delivery.PROVED), *_CHECKS)
+    ],
+)
+def checks(
+    context: dg.AssetCheckExecutionContext, site: dg.ResourceParam[Site]
+) -> Iterator[dg.AssetCheckResult]:
+    """What must hold before anything is delivered.
+
+    A check that fails for some account-days holds those back and warns; it stops the
+    run where nothing is left to deliver.
+    """
+    with in_words():
+        checked = delivery.guard(
+            site.run(context.run),
+            accounts=site.accounts,
+            days=chosen_days(context.run),
+            shrink_limit=site.settings.shrink_limit,
+        )
+    severity = (
+        dg.AssetCheckSeverity.WARN if checked.fit else dg.AssetCheckSeverity.ERROR
+    )
+    yield _result("engagements", delivery.PROVED, checked.unproved, severity)
+    for table, rule in _CHECKS:
+        yield _result(table, rule, checked.broken(rule, table), severity)
+
+
+def _result(
+    table: str,
+    rule: str,
+    wrong: Sequence[tuple[object, ...]],
+    severity: dg.AssetCheckSeverity,
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=table,
+        check_name=rule,
+        passed=not wrong,
+        severity=severity,
+        metadata={"held back": [" ".join(map(str, one)) for one in wrong]},
+    )

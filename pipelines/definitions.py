@@ -1,0 +1,24 @@
+"""The code location: everything put together, nothing decided."""
+
+import dagster as dg
+
+from pipelines import conformed, delivery, identity, landing, nightly, operations
+from pipelines.resources import RESOURCES
+
+defs = dg.Definitions(
+    assets=[
+        landing.raw_engagements,
+        conformed.daily_tables,
+        conformed.directory,
+        identity.identity_tables,
+        delivery.warehouse,
+        delivery.crm_plan,
+        operations.operations_tables,
+    ],
+    asset_checks=[conformed.checks],
+    jobs=[nightly.nightly, nightly.export],
+    schedules=[nightly.nightly_schedule],
+    resources=RESOURCES,
+    # Steps share the run's process: a process each costs more than it brings.
+    executor=dg.in_process_executor,
+)

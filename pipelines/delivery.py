@@ -1,0 +1,90 @@
+"""Delivery: the warehouse, and a plan for the CRM.
+
+Only account-days that are proved and sound are delivered. Materialising `crm_plan`
+never writes to the CRM, except in a night of the schedule, and there only where
+somebody approved an apply for that org and mapping.
+"""
+
+import dagster as dg
+
+from journeyport import delivery
+from journeyport.identity import IDENTITY_TABLES
+from journeyport.tables import DAILY
+from pipelines.catalogue import DAYS, SINGLE_RUN, chosen_days, in_words
+from pipelines.resources import Site
+
+_DEPS = [table.name for table in (*DAILY, *IDENTITY_TABLES)]
+
+
+@dg.asset(
+    deps=[*_DEPS, "agents", "queues", "identifier_types"],
+    partitions_def=DAYS,
+    backfill_policy=SINGLE_RUN,
+    group_name="delivery",
+    kinds={"sql"},
+    description=(
+        "The warehouse brought to where the lake is, in one transaction over all "
+        "tables; rows that did not change are not written."
+    ),
+)
+def warehouse(
+    context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
+) -> dg.MaterializeResult[None]:
+    """Load what may be delivered of the chosen days."""
+    days = chosen_days(context.run)
+    with in_words():
+        report = delivery.load(
+            site.run(context.run),
+            site.warehouse_url,
+            # A night delivers whatever is not there yet, whichever day it is of.
+            account_days=None
+            if context.job_name == "nightly"
+            else delivery.pairs(site.accounts, days),
+            shrink_limit=site.settings.shrink_limit,
+        )
+    site.told["warehouse"] = report.as_dict()
+    data = report.data
+    return dg.MaterializeResult(
+        metadata={
+            "target": report.target,
+            "inserted": data.inserted,
+            "updated": data.updated,
+            "deleted": data.deleted,
+            "unchanged": data.unchanged,
+            "account-days": report.days,
+            "tables": dg.MetadataValue.table(
+                [
+                    dg.TableRecord({"table": name, **vars(counts)})
+                    for name, counts in report.tables.items()
+                ]
+            ),
+        }
+    )
+
+
+@dg.asset(
+    deps=_DEPS,
+    partitions_def=DAYS,
+    backfill_policy=SINGLE_RUN,
+    group_name="delivery",
+    kinds={"salesforce"},
+    description=(
+        "Writes nothing to the CRM: a plan of what would change there for the chosen "
+        "days. The rows themselves are in the plan's file, never here."
+    ),
+)
+def crm_plan(
+    context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
+) -> dg.MaterializeResult[None]:
+    """Plan what the CRM would be given for the chosen days."""
+    days = chosen_days(context.run)
+    with in_words():
+        told = delivery.plan_crm(
+            site.run(context.run),
+            site.crm,
+            account_days=delivery.pairs(site.accounts, days),
+            shrink_limit=site.settings.shrink_limit,
+            may_apply=context.job_name == "nightly" and context.run.root_run_id is None,
+        )
+    site.told["crm"] = told
+    return dg.MaterializeResult(metadata=told)

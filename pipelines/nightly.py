@@ -1,0 +1,60 @@
+"""The jobs and the schedule. The schedule ships stopped: somebody decides to start it.
+
+A night is one run over a range of days, from the frontier to the day still open, so
+that an outage is caught up without a run per missed night.
+"""
+
+import dagster as dg
+
+from journeyport import environment, night
+from journeyport.deployment import Deployment
+from journeyport.errors import JourneyportError
+from pipelines.catalogue import DAYS, RANGE_END, RANGE_START
+
+nightly = dg.define_asset_job(
+    "nightly",
+    selection=dg.AssetSelection.all(),
+    partitions_def=DAYS,
+    executor_def=dg.in_process_executor,
+    description=(
+        "What the schedule does each night: land, make tables, resolve customers, load "
+        "the warehouse, plan for the CRM. Writes to the CRM only where an apply was "
+        "approved for its org and mapping."
+    ),
+)
+
+export = dg.define_asset_job(
+    "export",
+    selection=dg.AssetSelection.all(),
+    partitions_def=DAYS,
+    executor_def=dg.in_process_executor,
+    description="Exactly the chosen days. Writes nothing to the CRM: it only plans.",
+)
+
+_AT, _ZONE = environment.schedule_at()
+
+
+@dg.schedule(
+    name="nightly",
+    job=nightly,
+    cron_schedule="{1} {0} * * *".format(*map(int, _AT.split(":"))),
+    execution_timezone=_ZONE,
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every night, from the frontier to the day still open, as one run.",
+)
+def nightly_schedule(
+    context: dg.ScheduleEvaluationContext,
+) -> dg.RunRequest | dg.SkipReason:
+    """One run over the days of tonight."""
+    site = Deployment(environment.read)
+    try:
+        days = night.days(site.state, site.clock, site.accounts, site.options)
+    except JourneyportError as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
+    finally:
+        site.close()
+    due = context.scheduled_execution_time
+    return dg.RunRequest(
+        run_key=due.isoformat(),
+        tags={RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()},
+    )

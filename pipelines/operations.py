@@ -1,0 +1,33 @@
+"""What the runs did, published from the state; and where a run ends red.
+
+The last step of every run. A failing account did not stop the others on the way here;
+this is where it is said.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from journeyport import delivery
+from journeyport.tables import OPERATIONS
+from pipelines.catalogue import in_words, spec
+from pipelines.resources import Site
+
+
+@dg.multi_asset(
+    name="operations",
+    specs=[spec(table, deps=["warehouse", "crm_plan"]) for table in OPERATIONS],
+)
+def operations_tables(
+    context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Certificates, windows, deliveries and rejects, for whoever wants to know."""
+    with in_words():
+        run = site.run(context.run)
+        rows = delivery.publish(run, site.home / "catalogue.duckdb")
+    for table in OPERATIONS:
+        yield dg.MaterializeResult(
+            asset_key=table.name, metadata={"dagster/row_count": rows[table.name]}
+        )
+    with in_words():
+        delivery.end(run)

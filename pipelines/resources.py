@@ -1,0 +1,49 @@
+"""What the assets are handed: plain objects, made when an asset first asks for them.
+
+They are no Dagster resources with fields of their own: those could be edited in the
+Launchpad, and a backfill pointed at another warehouse.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from journeyport import environment
+from journeyport.deployment import Deployment
+from journeyport.night import Landed, Progress, Run
+from journeyport.settings import Settings
+
+
+class Site(Deployment):
+    """The installation, and what one run of it has to tell.
+
+    Args:
+        read: gives the settings; called when one of them is first wanted.
+
+    Attributes:
+        progress: told how far a step is; None: nobody listens.
+        told: what each step came to, for the one line that a command ends with.
+        landed: what came from the source in this run; empty where nothing was asked.
+    """
+
+    def __init__(self, read: Callable[[], Settings]) -> None:
+        super().__init__(read)
+        self.progress: Progress | None = None
+        self.told: dict[str, Any] = {}
+        self.landed = Landed()
+
+    def run(self, run: dg.DagsterRun) -> Run:
+        """What the steps of one run share; a repeated run goes on under its first id.
+
+        Args:
+            run: Dagster's own record of the run.
+        """
+        first = run.root_run_id or run.run_id
+        return Run(self.lake, self.state, self.clock, first, self.progress)
+
+
+SITE = Site(environment.read)
+"""Made without reading anything: importing the code location does no I/O."""
+
+RESOURCES: dict[str, Any] = {"site": SITE}

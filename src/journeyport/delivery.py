@@ -1,0 +1,260 @@
+"""What a night does once the tables are made: guard, resolve, deliver, end.
+
+Only account-days that are proved and sound are delivered; the others are held back and
+named, and the run ends red by them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from journeyport import crm, extract, guards, identity, warehouse
+from journeyport.crm import CrmConfig
+from journeyport.errors import NotProvedError
+from journeyport.guards import Verdict
+from journeyport.identity import IdentityConfig, IdentityReport
+from journeyport.night import Run
+from journeyport.state import certificates, failures, windows
+from journeyport.state.failures import Failure
+from journeyport.tables import OPERATIONS
+from journeyport.warehouse import LoadReport
+
+DELIVERABLE = (windows.PROVED, windows.PARTIAL, windows.RELEASED)
+"""The certificates under which an account-day may be delivered."""
+
+PROVED = "certificate_proved"
+"""The rule that is the certificate's, beside those of the guards."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What may be delivered of the account-days asked for, and what may not.
+
+    Attributes:
+        statuses: each account-day's certificate; None: it has none.
+        verdicts: what the guards said.
+    """
+
+    statuses: dict[tuple[str, date], str | None]
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def fit(self) -> list[tuple[str, date]]:
+        """The account-days that may be delivered."""
+        return [
+            (one.account, one.day)
+            for one in self.verdicts
+            if one.sound and self.statuses[one.account, one.day] in DELIVERABLE
+        ]
+
+    @property
+    def unproved(self) -> list[tuple[str, date]]:
+        """The account-days without a certificate that lets them pass."""
+        return [key for key, one in self.statuses.items() if one not in DELIVERABLE]
+
+    def broken(self, rule: str, table: str) -> list[tuple[str, date, int]]:
+        """Where a table breaks a rule, and in how many rows."""
+        return [
+            (verdict.account, verdict.day, finding.rows)
+            for verdict in self.verdicts
+            for finding in verdict.findings
+            if (finding.rule, finding.table) == (rule, table)
+        ]
+
+
+def check(
+    run: Run, account_days: Iterable[tuple[str, date]], *, shrink_limit: float
+) -> Checked:
+    """Look up the certificates of account-days and let the guards judge them."""
+    wanted = list(account_days)
+    statuses: dict[tuple[str, date], str | None] = {}
+    for account, day in wanted:
+        held = certificates.latest(run.state, account, day)
+        statuses[account, day] = held.status if held else None
+    verdicts = guards.judge(
+        run.lake,
+        run.state,
+        wanted,
+        shrink_limit=shrink_limit,
+        run_id=run.run_id,
+        clock=run.clock,
+    )
+    return Checked(statuses, tuple(verdicts))
+
+
+def guard(
+    run: Run, *, accounts: Sequence[str], days: Sequence[date], shrink_limit: float
+) -> Checked:
+    """Check the days before delivery; what is held back counts as a failure."""
+    checked = check(
+        run,
+        ((account, day) for account in accounts for day in days),
+        shrink_limit=shrink_limit,
+    )
+    wrong = [
+        Failure(
+            "guards",
+            verdict.account,
+            verdict.day,
+            f"{verdict.day} of account {verdict.account} is held back: "
+            f"{finding.rows} row(s) of {finding.table} break the rule "
+            f'"{guards.RULES[finding.rule]}" Look at that table, then export the day '
+            "again.",
+        )
+        for verdict in checked.verdicts
+        for finding in verdict.findings
+    ]
+    run.fail("guards", wrong)
+    return checked
+
+
+def resolve(
+    run: Run, config: IdentityConfig, *, accounts: Sequence[str]
+) -> IdentityReport:
+    """Resolve the accounts and publish who is who."""
+    return identity.resolve(
+        run.lake,
+        run.state,
+        config,
+        accounts=accounts,
+        run_id=run.run_id,
+        clock=run.clock,
+        progress=run.progress,
+    )
+
+
+def load(
+    run: Run,
+    url: str,
+    *,
+    account_days: Iterable[tuple[str, date]] | None,
+    shrink_limit: float,
+) -> LoadReport:
+    """Bring the warehouse to where the lake is.
+
+    Args:
+        run: the run.
+        url: the warehouse.
+        account_days: those to load; None: all that the lake holds.
+        shrink_limit: see `guards`.
+
+    Raises:
+        NotProvedError: not one of the account-days may be delivered.
+    """
+    whole = account_days is None
+    wanted = list(_all(run) if account_days is None else account_days)
+    fit = check(run, wanted, shrink_limit=shrink_limit).fit
+    if wanted and not fit:
+        raise NotProvedError(
+            "None of the chosen account-days is proved and sound, so nothing was "
+            "loaded; export them again, or release them with a reason."
+        )
+    return warehouse.load(
+        run.lake,
+        url,
+        # None lets the warehouse say itself which files it does not have yet.
+        days=None if whole and len(fit) == len(wanted) else fit,
+        state=run.state,
+        run_id=run.run_id,
+        clock=run.clock,
+        progress=run.progress,
+    )
+
+
+def plan_crm(
+    run: Run,
+    config: CrmConfig | None,
+    *,
+    account_days: Iterable[tuple[str, date]],
+    shrink_limit: float,
+    may_apply: bool,
+) -> dict[str, Any]:
+    """Plan what the CRM would be given; apply it only in a night that was approved.
+
+    Returns:
+        What it came to, without a value of anybody; `skipped` where there is no CRM.
+    """
+    if config is None:
+        return {"skipped": "No CRM is set up: JOURNEYPORT_SALESFORCE_* is not set."}
+    fit = check(run, account_days, shrink_limit=shrink_limit).fit
+    if may_apply:
+        report = crm.nightly(
+            run.lake,
+            run.state,
+            config,
+            days=fit,
+            run_id=run.run_id,
+            clock=run.clock,
+            progress=run.progress,
+        )
+        return report.facts
+    mapping = crm.load_mapping(config.mapping_path)
+    with crm.connect(config) as org:
+        plan = crm.make_plan(
+            run.lake,
+            run.state,
+            org,
+            mapping,
+            config,
+            days=fit,
+            run_id=run.run_id,
+            clock=run.clock,
+            progress=run.progress,
+        )
+        return {"plan": plan.facts, "applied": None, "requests": org.calls.total}
+
+
+def pairs(accounts: Sequence[str], days: Sequence[date]) -> list[tuple[str, date]]:
+    """Every account with every day."""
+    return [(account, day) for account in accounts for day in days]
+
+
+def publish(run: Run, catalogue: Path) -> dict[str, int]:
+    """Publish what the runs did, and the analysts' catalogue; rows per table."""
+    extract.publish(run.lake, run.state, run.run_id)
+    warehouse.publish_ledger(run.lake, run.state, run_id=run.run_id)
+    run.lake.write_catalogue(catalogue)
+    rows = {}
+    for table in OPERATIONS:
+        manifest = run.lake.snapshot_manifest(table.name)
+        rows[table.name] = manifest.tables[table.name].rows if manifest else 0
+    return rows
+
+
+def end(run: Run) -> None:
+    """End a run.
+
+    Raises:
+        NotProvedError: something went wrong for an account; the others were served.
+    """
+    wrong = failures.of_run(run.state, run.run_id)
+    if not wrong:
+        return
+    more = f" ({len(wrong) - 1} more below)" if len(wrong) > 1 else ""
+    raise NotProvedError(
+        f"The other accounts and days were served, but: {wrong[0].reason}{more}"
+    )
+
+
+def told(report: IdentityReport) -> dict[str, Any]:
+    """What identity came to, for the one line that a command ends with."""
+    return {
+        name: {
+            "engagements": dict(one.engagements),
+            "customers": dict(one.customers),
+            "refusals": dict(one.refusals),
+            "version": one.version,
+            "changed": one.changed,
+        }
+        for name, one in report.accounts.items()
+    }
+
+
+def _all(run: Run) -> list[tuple[str, date]]:
+    return [
+        (account, day)
+        for account in run.lake.accounts()
+        for day in run.lake.days(account)
+    ]

@@ -1,0 +1,303 @@
+"""The steps of a night, each over all accounts: one failing account stops no other.
+
+What goes wrong for an account is written into the state and carried on past; the last
+step looks there and ends the run red. Each step is what one asset calls.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, timedelta
+from typing import Any, TypeVar
+
+from journeyport import extract, normalise
+from journeyport.client import SourceClient
+from journeyport.clock import Clock
+from journeyport.errors import JourneyportError
+from journeyport.extract import DayLanding, ExtractOptions, IdentifierTypes, LandReport
+from journeyport.lake import Lake
+from journeyport.normalise import AccountRules, DayReport
+from journeyport.state import State, failures, pending, rejects, windows
+from journeyport.state.failures import Failure
+from journeyport.tables import AGENTS, IDENTIFIER_TYPES, QUEUES
+
+DIRECTORY = (IDENTIFIER_TYPES, AGENTS, QUEUES)
+"""Small tables over all days: what the account knows, not what happened."""
+
+Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every step of one run shares.
+
+    Attributes:
+        lake: the lake.
+        state: the state.
+        clock: the time.
+        run_id: the run; a run that repeats a failed one goes on under its id.
+        progress: told how far a step is.
+    """
+
+    lake: Lake
+    state: State
+    clock: Clock
+    run_id: str
+    progress: Progress | None = None
+
+    def each(
+        self, stage: str, accounts: Iterable[str], work: Callable[[str], T]
+    ) -> dict[str, T]:
+        """Do the work for each account; those that fail are written down.
+
+        Raises:
+            JourneyportError: all accounts failed; the first one's error.
+        """
+        done: dict[str, T] = {}
+        failed: list[Failure] = []
+        first: JourneyportError | None = None
+        for account in accounts:
+            try:
+                done[account] = work(account)
+            except JourneyportError as error:
+                first = first or error
+                failed.append(Failure(stage, account, None, str(error)))
+        self.fail(stage, failed)
+        if first is not None and not done:
+            raise first
+        return done
+
+    def fail(self, stage: str, failed: Sequence[Failure]) -> None:
+        """Write down what went wrong in a stage, in place of what stood there."""
+        failures.replace(self.state, self.run_id, stage, failed, now=self.clock.now())
+
+
+def span(first: date, last: date) -> list[date]:
+    """Every day from the first to the last, both included."""
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def days(
+    state: State, clock: Clock, accounts: Sequence[str], options: ExtractOptions
+) -> list[date]:
+    """The days of tonight, from the rearmost account's first to the open one.
+
+    An account's first day is where it stopped being proved, or the look-back, whichever
+    is earlier: outages are caught up, late engagements are found.
+    """
+    open_day = (clock.now() - options.settle).astimezone(UTC).date()
+    back = open_day - timedelta(days=1 + options.lookback_days)
+    reached = [
+        windows.frontier(state, account, options.first_day) or back
+        for account in accounts
+    ]
+    return span(min(back, *reached), open_day)
+
+
+@dataclass
+class Made:
+    """What making the tables came to.
+
+    Attributes:
+        reports: one per account-day made.
+    """
+
+    reports: list[DayReport] = field(default_factory=list)
+
+    @property
+    def rows(self) -> dict[date, Counter[str]]:
+        """Rows per table, by day, over all accounts."""
+        found: dict[date, Counter[str]] = {}
+        for report in self.reports:
+            found.setdefault(report.day, Counter()).update(report.rows)
+        return found
+
+    @property
+    def changed(self) -> set[date]:
+        """The days of which some file changed."""
+        return {report.day for report in self.reports if report.changed}
+
+    def told(self) -> dict[str, Any]:
+        """For the one line that a command ends with."""
+        total: Counter[str] = Counter()
+        drift: Counter[str] = Counter()
+        for report in self.reports:
+            total.update(report.rows)
+            drift.update(report.drift)
+        return {
+            "account_days": len(self.reports),
+            "changed": sum(report.changed for report in self.reports),
+            "rows": dict(total),
+            "rejected": sum(len(report.rejects) for report in self.reports),
+            "drift": dict(drift),
+        }
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What came from the source.
+
+    Attributes:
+        reports: each account's walk.
+        types: each account's identifier types.
+    """
+
+    reports: Mapping[str, LandReport] = field(default_factory=dict)
+    types: Mapping[str, IdentifierTypes] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know though nothing failed."""
+        return [one.warning for one in self.types.values() if one.warning]
+
+    def told(self) -> dict[str, Any]:
+        """For the one line that a command ends with."""
+        landings = [one for report in self.reports.values() for one in report.days]
+        return {
+            "calls": sum(sum(one.calls.values()) for one in self.reports.values()),
+            "rows": sum(one.rows for one in landings),
+            "new_versions": sum(one.new_versions for one in landings),
+            "windows": sum(one.windows for one in landings),
+            "account_days": dict(Counter(one.status for one in landings)),
+        }
+
+
+def land(
+    run: Run,
+    source: SourceClient,
+    *,
+    accounts: Sequence[str],
+    days: Sequence[date],
+    options: ExtractOptions,
+    strengths: Mapping[str, str],
+) -> Landed:
+    """Walk these days of every account and land what is new.
+
+    A day that could not be proved, and a walk that was stopped, count as failures.
+    """
+    types: dict[str, IdentifierTypes] = {}
+
+    def one(account: str) -> LandReport:
+        types[account] = extract.identifier_types(source, account, strengths)
+        report = extract.land(
+            source,
+            run.lake,
+            run.state,
+            account=account,
+            days=days,
+            run_id=run.run_id,
+            clock=run.clock,
+            options=options,
+            progress=_named(run.progress, "landing"),
+        )
+        pending.note(run.state, report.touched)
+        return report
+
+    reports = run.each("landing", accounts, one)
+    wrong = [
+        Failure("proof", account, landing.day, _unproved(account, landing))
+        for account, report in reports.items()
+        for landing in report.held
+    ]
+    wrong += [
+        Failure("proof", account, None, str(report.failure))
+        for account, report in reports.items()
+        if report.failure is not None
+    ]
+    run.fail("proof", wrong)
+    return Landed(reports, types)
+
+
+def conform(
+    run: Run,
+    *,
+    rules: Sequence[AccountRules],
+    days: Sequence[date],
+    strengths: Mapping[str, str],
+    policy: str,
+    landed: Landed,
+) -> Made:
+    """Make the tables of these days, and of others that something landed for.
+
+    Each day's certificate is issued as soon as its files are there to be named in it.
+    """
+    made = Made()
+
+    def one(account: AccountRules) -> None:
+        name = account.account_id
+        there = set(run.lake.raw_days(name))
+        there |= {walked.day for walked in windows.days_of(run.state, name)}
+        wanted = sorted((set(days) & there) | set(pending.of(run.state, name)))
+        reports = normalise.conform_days(
+            run.lake,
+            account,
+            wanted,
+            run_id=run.run_id,
+            strengths=_strengths(run.lake, name, strengths, landed),
+            policy=policy,
+        )
+        for number, report in enumerate(reports, start=1):
+            rejects.replace_day(
+                run.state,
+                name,
+                "normalise",
+                report.day,
+                report.rejects,
+                run_id=run.run_id,
+                now=run.clock.now(),
+            )
+            made.reports.append(report)
+            if run.progress:
+                run.progress(f"tables {name}", number, len(wanted))
+        extract.certify(
+            run.lake, run.state, name, wanted, run_id=run.run_id, clock=run.clock
+        )
+        pending.done(run.state, name, wanted)
+
+    by_name = {account.account_id: account for account in rules}
+    run.each("tables", by_name, lambda name: one(by_name[name]))
+    extract.publish(run.lake, run.state, run.run_id)
+    return made
+
+
+def directory(run: Run, landed: Landed, *, accounts: Sequence[str]) -> dict[str, int]:
+    """Write the tables of identifier types, agents and queues; rows per table."""
+    if landed.types:
+        found = list(landed.types.values())
+        extract.write_identifier_types(run.lake, found, run_id=run.run_id)
+    normalise.conform_snapshots(run.lake, accounts, run_id=run.run_id)
+    rows = {}
+    for table in DIRECTORY:
+        manifest = run.lake.snapshot_manifest(table.name)
+        rows[table.name] = manifest.tables[table.name].rows if manifest else 0
+    return rows
+
+
+def _strengths(
+    lake: Lake, account: str, configured: Mapping[str, str], landed: Landed
+) -> dict[str, str]:
+    """The strengths in use: as read in this run, else as published, else configured."""
+    if account in landed.types:
+        return landed.types[account].strengths
+    types = lake.read("identifier_types", accounts=[account])
+    pairs = zip(
+        types.column("identifier_type").to_pylist(),
+        types.column("strength").to_pylist(),
+        strict=True,
+    )
+    return {**dict(pairs), **configured}
+
+
+def _unproved(account: str, landing: DayLanding) -> str:
+    why = ", ".join(landing.breaches) or "no answer could be used"
+    return (
+        f"{landing.day} of account {account} could not be proved complete ({why}) and "
+        "is held back; export it again, or release it with a reason."
+    )
+
+
+def _named(progress: Progress | None, what: str) -> Progress | None:
+    if progress is None:
+        return None
+    return lambda name, done, total: progress(f"{what} {name}", done, total)
