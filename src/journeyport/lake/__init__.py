@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from journeyport.arrow import empty, shape
+from journeyport.arrow import empty, field_of, shape
 from journeyport.errors import ArgumentError
 from journeyport.lake.catalogue import create_views, write_catalogue
 from journeyport.lake.files import FileInfo, Files
@@ -366,7 +366,7 @@ def _table(name: str) -> Table:
 
 
 def _field(table: Table, name: str) -> pa.Field:
-    return empty(table).schema.field(name)
+    return field_of(table.column(name))
 
 
 def _cast(table: Table, data: pa.Table, wanted: list[str]) -> pa.Table:
