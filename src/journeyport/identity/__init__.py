@@ -4,23 +4,45 @@
 link, customer or rule crosses accounts.
 """
 
+from journeyport.identity.compare import Comparison, Proposal, compare
 from journeyport.identity.config import IdentityConfig, load_config
+from journeyport.identity.diff import AccountDiff, diff
+from journeyport.identity.diff import render as render_diff
+from journeyport.identity.explain import Explanation, explain
+from journeyport.identity.explain import render as render_explanation
 from journeyport.identity.resolve import (
     IDENTITY_TABLES,
     AccountReport,
     IdentityReport,
     resolve,
 )
-from journeyport.identity.rules import add_rule, list_rules, undo_rule
+from journeyport.identity.rules import (
+    add_rule,
+    list_rules,
+    parse_identifier,
+    render_rules,
+    undo_rule,
+)
 
 __all__ = [
     "IDENTITY_TABLES",
+    "AccountDiff",
     "AccountReport",
+    "Comparison",
+    "Explanation",
     "IdentityConfig",
     "IdentityReport",
+    "Proposal",
     "add_rule",
+    "compare",
+    "diff",
+    "explain",
     "list_rules",
     "load_config",
+    "parse_identifier",
+    "render_diff",
+    "render_explanation",
+    "render_rules",
     "resolve",
     "undo_rule",
 ]

@@ -147,3 +147,38 @@ def _refuse_contradiction(
     for number, one, other in cannot:
         if find(one) == find(other):
             raise ArgumentError(f"Rule {number} keeps these two apart; undo it first.")
+
+
+def parse_identifier(text: str) -> Identifier:
+    """`type=value` as (type, value).
+
+    Raises:
+        ArgumentError: it is not written so.
+    """
+    kind, _, value = text.partition("=")
+    if not kind.strip() or not value.strip():
+        raise ArgumentError(
+            "An identifier of a rule is written type=value, as in "
+            "emailAddresses=anna@example.org, with the value normalised."
+        )
+    return kind.strip(), value.strip()
+
+
+def render_rules(rules: Iterable[OperatorRule], now: datetime) -> str:
+    """One line per rule."""
+    lines = []
+    for rule in rules:
+        if rule.undone_at is not None:
+            status = f"undone {rule.undone_at:%Y-%m-%d} by {rule.undone_by}"
+        elif not rule.holds(now):
+            status = f"expired {rule.expires_at:%Y-%m-%d}"
+        elif rule.expires_at is not None:
+            status = f"holds until {rule.expires_at:%Y-%m-%d}"
+        else:
+            status = "holds"
+        lines.append(
+            f"{rule.number}. {rule.account_id} {rule.kind} {'='.join(rule.left)} "
+            f"{'='.join(rule.right)} ({status}; {rule.author}, "
+            f"{rule.created_at:%Y-%m-%d}: {rule.reason})"
+        )
+    return "\n".join(lines) or "There are no rules."
