@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -142,10 +141,9 @@ def disarm(call: Wired) -> Response:
 @router.get("/rows/{sobject}")
 def rows(sobject: str, call: Wired) -> Response:
     """Answers all rows of an object with all fields, the recycle bin's too."""
-    table = call.org.store.tables[_any(call.org, sobject).name]
+    found = _any(call.org, sobject)
     with call.org.store.reading() as connection:
-        found = connection.execute(sa.select(table).order_by(table.c.Id)).mappings()
-        return answer([dict(row) for row in found])
+        return answer(call.org.store.find(connection, found, {}, deleted=True))
 
 
 @router.post("/rows/{sobject}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -13,6 +15,8 @@ from salesforce_sandbox.errors import ApiError, Rejection, not_found
 from salesforce_sandbox.gate import Gate
 from salesforce_sandbox.org import Org
 from salesforce_sandbox.web import answer
+
+_LOG = logging.getLogger(__name__)
 
 
 def rest_app(org: Org, bulk: Bulk) -> ASGIApp:
@@ -37,6 +41,7 @@ def _bare(org: Org, bulk: Bulk) -> FastAPI:
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(Rejection, _rejection)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
     return app
 
 
@@ -56,6 +61,13 @@ def _http_error(request: Request, error: Exception) -> Response:
         message = f"HTTP Method '{request.method}' not allowed."
         return answer(ApiError(405, "METHOD_NOT_ALLOWED", message).body(), 405)
     return answer(not_found().body(), error.status_code)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    """Shows a fault of the sandbox's own where its user looks: on standard error."""
+    _LOG.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    message = "An unexpected error occurred in the sandbox; its log says more."
+    return answer(ApiError(500, "UNKNOWN_EXCEPTION", message).body(), 500)
 
 
 class ByPort:

@@ -155,21 +155,47 @@ def address(sandbox):
 
 
 @pytest.fixture
-def client(address):
-    found = Client(address)
-    yield found
-    found.http.close()
+def connect():
+    """Makes clients of any sandbox, and closes them."""
+    made = []
+
+    def new(address):
+        made.append(Client(address))
+        return made[-1]
+
+    yield new
+    for client in made:
+        client.http.close()
 
 
 @pytest.fixture
-def salesforce(address):
-    """The client that people use, led to the sandbox by an adapter."""
-    with requests.Session() as session:
+def led_to():
+    """Makes sessions whose https requests all go to a sandbox."""
+    made = []
+
+    def new(address):
+        session = requests.Session()
         session.trust_env = False
         session.mount("https://", ToSandbox(address.url))
-        yield Salesforce(
-            consumer_key=address.consumer_key,
-            consumer_secret=address.consumer_secret,
-            domain="acme.my",
-            session=session,
-        )
+        made.append(session)
+        return session
+
+    yield new
+    for session in made:
+        session.close()
+
+
+@pytest.fixture
+def client(address, connect):
+    return connect(address)
+
+
+@pytest.fixture
+def salesforce(address, led_to):
+    """The client that people use, led to the sandbox by an adapter."""
+    return Salesforce(
+        consumer_key=address.consumer_key,
+        consumer_secret=address.consumer_secret,
+        domain="acme.my",
+        session=led_to(address),
+    )
