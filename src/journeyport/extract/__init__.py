@@ -1,5 +1,6 @@
 """Extraction: the walk, the certificate and the cheaper reads beside them."""
 
+from journeyport.extract.audit import AuditReport, audit, rotation
 from journeyport.extract.certificate import (
     Certificate,
     Verification,
@@ -15,6 +16,7 @@ from journeyport.extract.identifiers import (
     write_identifier_types,
 )
 from journeyport.extract.landing import land
+from journeyport.extract.nightly import NightReport, nightly, nightly_days
 from journeyport.extract.policy import FieldPolicy, load_policy
 from journeyport.extract.publish import publish
 from journeyport.extract.report import (
@@ -23,24 +25,34 @@ from journeyport.extract.report import (
     LandReport,
     Source,
 )
+from journeyport.extract.watch import WatchReport, purge, watch_list
 
 __all__ = [
+    "AuditReport",
     "Certificate",
     "DayLanding",
     "ExtractOptions",
     "FieldPolicy",
     "IdentifierTypes",
     "LandReport",
+    "NightReport",
     "Source",
     "Verification",
+    "WatchReport",
+    "audit",
     "certify",
     "identifier_types",
     "issue_certificates",
     "land",
     "load_policy",
     "markdown",
+    "nightly",
+    "nightly_days",
     "publish",
+    "purge",
     "release",
+    "rotation",
     "verify_certificate",
+    "watch_list",
     "write_identifier_types",
 ]

@@ -18,7 +18,7 @@ from typing import Any
 from journeyport.clock import Clock
 from journeyport.errors import ArgumentError, JourneyportError
 from journeyport.extract.checks import disorder
-from journeyport.extract.documents import DayStore, Storing
+from journeyport.extract.documents import REST, DayStore, Storing
 from journeyport.extract.opening import (
     Opening,
     coverage_of,
@@ -54,11 +54,13 @@ def land(
     clock: Clock,
     options: ExtractOptions | None = None,
     progress: Progress | None = None,
+    opening: Opening | None = None,
 ) -> LandReport:
     """Walk exactly these days of one account and land every version not held yet.
 
-    What stops the walk half-way (a quota, a source that no longer answers) is told in
-    the report's `failure`: the days that were finished by then count.
+    They are walked in the order given, so that a budget is spent on the first. What
+    stops the walk half-way (a quota, a source that no longer answers) is told in the
+    report's `failure`: the days that were finished by then count.
 
     Raises:
         ArgumentError: a day has not begun by the source's clock.
@@ -66,13 +68,13 @@ def land(
         JourneyportError: nothing could be walked at all; see `SourceClient.search`.
     """
     chosen = options or ExtractOptions()
-    wanted = sorted(set(days))
+    wanted = list(dict.fromkeys(days))
     if not wanted:
         raise ArgumentError("There are no days to walk; name one at least.")
     names = [lease_name(account, day) for day in wanted]
     before = Counter(source.tally.by_purpose)
     with leases.held(state, names, run_id=run_id, clock=clock) as lease:
-        opening = open_account(source, lake, account, wanted, chosen)
+        opening = opening or open_account(source, lake, account, wanted, chosen)
         late = [day for day in wanted if day_bounds(day)[0] >= opening.end]
         if late:
             raise ArgumentError(
@@ -335,6 +337,11 @@ class _Landing:
             if key in known
             else Watched(key, day.walk.day, watch.MISSING, now, now)
             for key in sorted(gone)
+        ]
+        back = watch.missing(state, account, day.walk.day)
+        listed += [
+            Watched(key, day.walk.day, watch.OPEN, now, now + REST)
+            for key in sorted(back.keys() & day.found)
         ]
         watch.put(state, account, listed)
         return len(gone)

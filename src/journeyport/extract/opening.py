@@ -49,6 +49,13 @@ def coverage_of(channels: Sequence[str]) -> str:
     return f"channels {', '.join(sorted(channels))}" if channels else ALL_ENGAGEMENTS
 
 
+def channels_of(coverage: str) -> tuple[str, ...]:
+    """The base filter that `coverage_of` put into words."""
+    if coverage == ALL_ENGAGEMENTS:
+        return ()
+    return tuple(coverage.removeprefix("channels ").split(", "))
+
+
 def day_bounds(day: date) -> tuple[datetime, datetime]:
     """A UTC day's first instant and the next day's: neighbours share that tick."""
     start = datetime.combine(day, time(), UTC)

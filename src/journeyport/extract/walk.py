@@ -38,6 +38,9 @@ _WALKS = 3
 _PAGES = 400
 """Pages of one tick after which it is given up: 20,000 rows dated alike."""
 
+_KNOWN = 3
+"""Engagements remembered as known to exist."""
+
 Steps = Generator[Ask, Answer, "WindowResult"]
 _Part = Generator[Ask, Answer, None]
 _Asked = Generator[Ask, Answer, Answer]
@@ -95,17 +98,21 @@ class Seen:
         largest: the most rows seen in an answer; a page that long may be full.
         total_trusted: no total was caught lying.
         canary: a question that had rows in this run.
+        known: engagements that an answer of this run showed.
     """
 
     largest: int = 0
     total_trusted: bool = True
     canary: Ask | None = None
+    known: tuple[str, ...] = ()
 
     def learn(self, ask: Ask, answer: Answer) -> None:
         """Take in one answer that can be used."""
         self.largest = max(self.largest, len(answer.rows))
         if answer.rows and self.canary is None and ask.page_number == 1:
             self.canary = ask
+            ids = (row.id for row in answer.rows if row.id is not None)
+            self.known = tuple(ids)[:_KNOWN]
 
 
 class _UnprovenError(Exception):

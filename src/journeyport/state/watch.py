@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from journeyport.state.store import Instant, State, metadata, upsert
 
 OPEN, SETTLING, MISSING = "OPEN", "SETTLING", "MISSING"
+DELETED = "DELETED"
+"""Called deleted; due when its documents are to be purged."""
 
 _BATCH = 500
 
@@ -37,7 +39,7 @@ class Watched:
     Attributes:
         engagement_id: which.
         day: the UTC day it is dated.
-        reason: OPEN (not completed), SETTLING (completed lately) or MISSING.
+        reason: OPEN (not completed), SETTLING (completed lately), MISSING or DELETED.
         since: when it came on the list for this reason.
         due_at: when to read it next.
         misses: in how many runs it was asked for and not there.
@@ -71,14 +73,31 @@ def take_off(state: State, account: str, ids: Collection[str]) -> None:
             )
 
 
-def due(state: State, account: str, now: datetime) -> list[Watched]:
-    """Those to be read by now, the longest due first."""
+def due(
+    state: State, account: str, now: datetime, *, deleted: bool = False
+) -> list[Watched]:
+    """Those to be read by now, or those to be purged; the longest due first."""
+    is_deleted = _watch.c.reason == DELETED
     query = (
         sa.select(_watch)
-        .where(_watch.c.account_id == account, _watch.c.due_at <= now)
+        .where(
+            _watch.c.account_id == account,
+            _watch.c.due_at <= now,
+            is_deleted if deleted else sa.not_(is_deleted),
+        )
         .order_by(_watch.c.due_at, _watch.c.engagement_id)
     )
     return _read(state, query)
+
+
+def missing(state: State, account: str, day: date) -> dict[str, Watched]:
+    """The account-day's engagements that a walk or a read did not show."""
+    query = sa.select(_watch).where(
+        _watch.c.account_id == account,
+        _watch.c.day == day,
+        _watch.c.reason == MISSING,
+    )
+    return {one.engagement_id: one for one in _read(state, query)}
 
 
 def listed(state: State, account: str) -> list[Watched]:
