@@ -439,6 +439,13 @@ def is_approved(state: State, org_id: str, mapping_hash: str) -> bool:
         return connection.scalar(query) is not None
 
 
+def is_confirmed(state: State, org_id: str) -> bool:
+    """Whether an apply was carried through in this org, under any mapping."""
+    query = sa.select(_approvals.c.plan_id).where(_approvals.c.org_id == org_id)
+    with state.read() as connection:
+        return connection.scalar(query.limit(1)) is not None
+
+
 def was_tried(state: State, org_id: str) -> bool:
     """Whether any record was ever written in this org."""
     query = (
@@ -555,3 +562,18 @@ def suppressed(state: State) -> frozenset[str]:
     """The customer keys and CRM record ids that must not be written."""
     with state.read() as connection:
         return frozenset(connection.scalars(sa.select(_suppressions.c.subject)))
+
+
+def settle_rejects(
+    connection: sa.Connection, object_name: str, keys: Sequence[str]
+) -> None:
+    """Let go of the rejects of records that the CRM has accepted since."""
+    rejects = metadata.tables["rejected_records"]
+    for start in range(0, len(keys), _IN):
+        connection.execute(
+            rejects.delete().where(
+                rejects.c.stage == "crm",
+                rejects.c.object_name == object_name,
+                rejects.c.record_key.in_(keys[start : start + _IN]),
+            )
+        )

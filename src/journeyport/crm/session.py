@@ -1,0 +1,84 @@
+"""One HTTP session under every call: time limits, retries, the base URL, the tally.
+
+simple-salesforce builds https addresses and sets no limit of its own; the one way in is
+a session with an adapter. Nothing here knows what a call means.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from journeyport.crm.protocol import Calls
+
+REPEATABLE = frozenset({"GET", "PUT", "PATCH", "DELETE"})
+"""Every PATCH of ours names its record, so that sending it twice ends the same."""
+
+
+class Adapter(HTTPAdapter):
+    """Sends a request with a time limit, to the base URL where one is set."""
+
+    def __init__(self, base_url: str, timeout: float, calls: Calls) -> None:
+        self._base = urlsplit(base_url) if base_url else None
+        self._timeout = timeout
+        self._calls = calls
+        super().__init__(
+            max_retries=Retry(
+                total=4,
+                status_forcelist=(429, 500, 502, 503, 504),
+                allowed_methods=REPEATABLE,
+                backoff_factor=0.2,
+                backoff_jitter=0.2,
+                backoff_max=20,
+                raise_on_status=False,
+            )
+        )
+
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """Send one request."""
+        path = urlsplit(str(request.url))
+        self._count(request.method or "", path.path)
+        if self._base is not None:
+            request.url = urlunsplit(
+                (self._base.scheme, self._base.netloc, path.path, path.query, "")
+            )
+        kwargs["timeout"] = kwargs.get("timeout") or self._timeout
+        return super().send(request, *args, **kwargs)
+
+    def _count(self, method: str, path: str) -> None:
+        if path.endswith("/oauth2/token"):
+            self._calls.sign_ins += 1
+        elif method == "GET":
+            self._calls.reads += 1
+        else:
+            self._calls.writes += 1
+
+
+class Refusing(HTTPAdapter):
+    """Refuses plain http: only the rewriting adapter may speak it, on loopback."""
+
+    def send(self, *_args: Any, **_kwargs: Any) -> requests.Response:
+        """Refuse."""
+        raise requests.exceptions.InvalidSchema("A Salesforce address is plain http.")
+
+
+def open_session(
+    base_url: str, timeout: float, calls: Calls, *, is_local: bool
+) -> requests.Session:
+    """A session whose every call goes through one `Adapter`.
+
+    Args:
+        base_url: where to send calls instead of to Salesforce; empty: to Salesforce.
+        timeout: of one call, in seconds.
+        calls: the tally to count in.
+        is_local: the base URL is this machine; the environment's proxies are ignored.
+    """
+    session = requests.Session()
+    session.trust_env = not is_local
+    session.mount("https://", Adapter(base_url, timeout, calls))
+    session.mount("http://", Refusing())
+    return session

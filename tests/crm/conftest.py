@@ -1,0 +1,371 @@
+"""A sandbox org as a process, and a lake with a handful of people in it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import requests
+
+from journeyport import crm
+from journeyport.arrow import conform
+from journeyport.clock import SetClock
+from journeyport.lake import Lake
+from journeyport.state import State
+from journeyport.tables import BY_NAME, DAILY
+
+NOW = datetime(2026, 3, 10, 2, 0, tzinfo=UTC)
+ACCOUNT = "ABCDEF"
+
+
+@dataclass
+class Sandbox:
+    """A running org and its administrator's door."""
+
+    facts: dict[str, Any]
+    door: requests.Session
+
+    @property
+    def url(self) -> str:
+        return self.facts["url"]
+
+    def admin(self, method: str, path: str, body: Any = None) -> Any:
+        answer = self.door.request(method, self.facts["admin_url"] + path, json=body)
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
+
+    def rows(self, name: str, *, deleted: bool = False) -> list[dict[str, Any]]:
+        found = self.admin("GET", f"/rows/{name}")
+        return [row for row in found if deleted or not row["IsDeleted"]]
+
+    def add(self, name: str, *records: dict[str, Any]) -> list[str]:
+        return self.admin("POST", f"/rows/{name}", list(records))["ids"]
+
+    def edit(self, name: str, record_id: str, **values: Any) -> None:
+        self.admin("PATCH", f"/rows/{name}/{record_id}", values)
+
+    def remove(self, name: str, record_id: str) -> None:
+        self.admin("DELETE", f"/rows/{name}/{record_id}")
+
+
+def serve(folder: Path, *options: str) -> Iterator[Sandbox]:
+    command = [str(Path(sys.executable).with_name("salesforce-sandbox")), "serve"]
+    process = subprocess.Popen(
+        [*command, "--database", str(folder / "org.db"), *options],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    with requests.Session() as door:
+        door.trust_env = False
+        yield Sandbox(json.loads(line), door)
+    process.terminate()
+    process.wait(timeout=20)
+    process.stdout.close()
+
+
+OBJECTS = ("JP_Engagement__c", "Task", "Contact", "Account")
+
+
+@pytest.fixture(scope="session")
+def org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    yield from serve(tmp_path_factory.mktemp("org"))
+
+
+@pytest.fixture
+def sandbox(org: Sandbox) -> Sandbox:
+    """An org without records, faults or moved clocks; the process is shared."""
+    org.admin("DELETE", "/faults")
+    org.admin("DELETE", "/clock")
+    for name in OBJECTS:
+        for row in org.rows(name):
+            org.remove(name, row["Id"])
+        org.admin("DELETE", f"/bin/{name}")
+    org.admin("DELETE", "/calls")
+    return org
+
+
+@dataclass
+class Person:
+    """A customer of the lake and their engagements: (id, start, changes)."""
+
+    customer_id: str
+    account: str = ACCOUNT
+    email: str | None = None
+    account_number: str | None = None
+    resolution: str = "RESOLVED"
+    engagements: list[dict[str, Any]] = field(default_factory=list)
+
+
+def engagement(number: int, *, day: int = 1, **changes: Any) -> dict[str, Any]:
+    start = datetime(2026, 3, day, 9, number % 60, 30, 123456, tzinfo=UTC)
+    row = {
+        "engagement_id": f"e-{number:05d}",
+        "start_date": start,
+        "end_date": start + timedelta(minutes=7),
+        "direction": "INBOUND",
+        "status": "COMPLETED",
+        "channel": "Voice",
+        "topic": "Billing",
+    }
+    return {**row, **changes}
+
+
+@dataclass
+class World:
+    """A lake whose people a test sets, and the tools to deliver them."""
+
+    lake: Lake
+    state: State
+    config: crm.CrmConfig
+    clock: SetClock
+    people: list[Person] = field(default_factory=list)
+    redirects: list[tuple[str, str, str | None]] = field(default_factory=list)
+    nights: int = 0
+
+    def person(self, customer_id: str, *numbers: int, **facts: Any) -> Person:
+        """Add somebody, with an engagement per number."""
+        facts.setdefault("email", f"{customer_id}@example.org")
+        rows = [engagement(n, day=1 + n % 8) for n in numbers]
+        self.people.append(Person(customer_id, engagements=rows, **facts))
+        return self.people[-1]
+
+    def engagement(self, number: int, **changes: Any) -> dict[str, Any]:
+        return engagement(number, **changes)
+
+    def write(self) -> None:
+        """Put the people into the lake."""
+        for name, rows in _snapshots(self.people, self.redirects).items():
+            self.lake.write_snapshot(name, _table(name, rows), run_id="r")
+        days: dict[tuple[str, date], dict[str, list[dict[str, Any]]]] = {
+            (account, day): {table.name: [] for table in DAILY}
+            for account in self.lake.accounts()
+            for day in self.lake.days(account)
+        }
+        for person in self.people:
+            for row in person.engagements:
+                day = (person.account, row["start_date"].date())
+                tables = days.setdefault(day, {table.name: [] for table in DAILY})
+                _daily(tables, person, row)
+        for (account, day), tables in days.items():
+            shaped = {name: _table(name, rows) for name, rows in tables.items()}
+            self.lake.write_day(account, day, shaped, run_id="r", facts={})
+
+    def plan(self, org: Any, **how: Any) -> crm.Plan:
+        self.nights += 1
+        return crm.make_plan(
+            self.lake,
+            self.state,
+            org,
+            crm.load_mapping(self.config.mapping_path),
+            self.config,
+            run_id=f"plan-{self.nights}",
+            clock=self.clock,
+            **how,
+        )
+
+    def apply(self, org: Any, plan: crm.Plan, **how: Any) -> crm.ApplyReport:
+        self.nights += 1
+        return crm.apply_plan(
+            plan.plan_id,
+            "a test",
+            lake=self.lake,
+            state=self.state,
+            crm=org,
+            mapping=crm.load_mapping(self.config.mapping_path),
+            config=self.config,
+            run_id=f"apply-{self.nights}",
+            clock=self.clock,
+            **how,
+        )
+
+    def deliver(self) -> crm.ApplyReport:
+        """Plan and apply, the confirmation included."""
+        with crm.connect(self.config) as org:
+            plan = self.plan(org)
+            report = self.apply(org, plan)
+            if report.status == "AWAITING_CONFIRMATION":
+                report = self.apply(org, plan, confirm=True)
+            return report
+
+    def night(self) -> crm.CrmReport:
+        self.nights += 1
+        return crm.nightly(
+            self.lake,
+            self.state,
+            self.config,
+            run_id=f"night-{self.nights}",
+            clock=self.clock,
+        )
+
+
+def _snapshots(
+    people: list[Person], redirects: list[tuple[str, str, str | None]]
+) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {
+        name: []
+        for name in (
+            "customers",
+            "journeys",
+            "customer_identifiers",
+            "engagement_customers",
+            "customer_id_redirects",
+        )
+    }
+    for person in people:
+        who = {"account_id": person.account, "customer_id": person.customer_id}
+        common = {**who, "resolution": person.resolution, "identity_version": 1}
+        rows = sorted(person.engagements, key=lambda row: row["start_date"])
+        first = rows[0]["start_date"] if rows else NOW
+        last = rows[-1]["start_date"] if rows else NOW
+        found["customers"].append(
+            {
+                **common,
+                "first_seen_at": first,
+                "last_seen_at": last,
+                "engagement_count": len(rows),
+                "identifier_count": 1,
+            }
+        )
+        found["journeys"].append(
+            {
+                **common,
+                "first_contact_at": first,
+                "last_contact_at": last,
+                "engagement_count": len(rows),
+                "open_engagement_count": sum(r["status"] != "COMPLETED" for r in rows),
+                "episode_count": 1,
+                "channels": ";".join(sorted({r["channel"] for r in rows})),
+                "channel_switch_count": 0,
+                "last_channel": rows[-1]["channel"] if rows else None,
+                "last_topic": rows[-1]["topic"] if rows else None,
+            }
+        )
+        for kind, value in (
+            ("emailAddresses", person.email),
+            ("accountIds", person.account_number),
+        ):
+            if value is not None:
+                found["customer_identifiers"].append(
+                    {
+                        **who,
+                        "identifier_type": kind,
+                        "value": value,
+                        "strength": "STRONG",
+                        "standing": "LINKED",
+                        "first_seen_at": first,
+                        "last_seen_at": last,
+                        "engagement_count": len(rows),
+                        "identity_version": 1,
+                    }
+                )
+        found["engagement_customers"] += [
+            {**common, **{k: r[k] for k in ("engagement_id", "start_date")}}
+            for r in rows
+        ]
+    found["customer_id_redirects"] = [
+        {
+            "account_id": account,
+            "retired_customer_id": retired,
+            "customer_id": living,
+            "reason": "RETIRED" if living is None else "MERGED",
+            "identity_version": 1,
+        }
+        for account, retired, living in redirects
+    ]
+    return found
+
+
+def _daily(
+    tables: dict[str, list[dict[str, Any]]], person: Person, row: dict[str, Any]
+) -> None:
+    common = {
+        "account_id": person.account,
+        "engagement_id": row["engagement_id"],
+        "start_date": row["start_date"],
+        "_extracted_at": NOW,
+        "_run_id": "r",
+    }
+    start = row["start_date"]
+    counts = {
+        f"{what}_count": 0
+        for what in (
+            "identifier",
+            "channel",
+            "topic",
+            "participant",
+            "note",
+            "data",
+            "attribute",
+            "queue",
+            "transfer",
+        )
+    }
+    tables["engagements"].append(
+        {
+            **common,
+            **counts,
+            "status": row["status"],
+            "direction": row["direction"],
+            "end_date": row["end_date"],
+            "local_date": start.date(),
+            "local_hour": start.hour,
+            "local_weekday": start.isoweekday(),
+            "is_deleted": False,
+        }
+    )
+    tables["engagement_channels"].append(
+        {**common, "ordinal": 0, "channel_id": row["channel"]}
+    )
+    if row["topic"] is not None:
+        tables["engagement_topics"].append(
+            {**common, "ordinal": 0, "topic": row["topic"]}
+        )
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> pa.Table:
+    table = BY_NAME[name]
+    ordered = sorted(rows, key=lambda r: tuple(str(r.get(k)) for k in table.key))
+    data = pa.table(
+        {
+            column: [row.get(column) for row in ordered]
+            for column in table.names
+            if any(column in row for row in rows)
+        }
+    )
+    return conform(table, data)
+
+
+def config_for(sandbox: Sandbox, home: Path, **changes: Any) -> crm.CrmConfig:
+    config = crm.CrmConfig(
+        login=crm.Login(
+            domain="acme.my",
+            consumer_key=sandbox.facts["consumer_key"],
+            consumer_secret=sandbox.facts["consumer_secret"],
+        ),
+        plan_dir=home / "plans",
+        base_url=sandbox.url,
+        poll=0.01,
+        lock_pauses=(0.0, 0.0, 0.0),
+        guards=crm.Guards(blanked_share=1.0, rejects_share=0.5),
+    )
+    return replace(config, **changes)
+
+
+@pytest.fixture
+def world(sandbox: Sandbox, tmp_path: Path) -> Iterator[World]:
+    state = State(f"sqlite:///{tmp_path / 'state.db'}")
+    yield World(
+        Lake(tmp_path / "lake"),
+        state,
+        config_for(sandbox, tmp_path),
+        SetClock(NOW),
+    )
+    state.close()
