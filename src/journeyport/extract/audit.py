@@ -138,4 +138,4 @@ def _total(source: Source, walked: WalkedDay) -> int | None:
 
 
 def _held(lake: Lake, account: str, day: date) -> int:
-    return sum(1 for hashes in held_versions(lake, account, day).values() if hashes)
+    return sum(1 for held in held_versions(lake, account, day).values() if held.hashes)

@@ -8,7 +8,7 @@ import json
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -31,6 +31,9 @@ ERASED, MOVED = "ERASED", "MOVED"
 
 REST = timedelta(hours=6)
 """How long an engagement that was just read need not be read by id."""
+
+_AGREE = 2
+"""Reads that must agree for a version that has come less far to count."""
 
 _FULL = 4000
 """Versions after which a store writes a file before its window is done."""
@@ -71,6 +74,42 @@ class Storing:
     settling: timedelta
 
 
+@dataclass
+class Held:
+    """What is held of one engagement, tombstones and what they ended left out.
+
+    Attributes:
+        hashes: its versions.
+        last: the version that landed last.
+        times: how often in a row that one landed.
+        undated: some version has no update date.
+    """
+
+    hashes: set[str] = field(default_factory=set)
+    last: str = ""
+    times: int = 0
+    undated: bool = False
+
+    def land(self, content_hash: str, update: datetime | None) -> None:
+        """Take in one more landing."""
+        self.hashes.add(content_hash)
+        self.times = self.times + 1 if content_hash == self.last else 1
+        self.last = content_hash
+        self.undated = self.undated or update is None
+
+    def wants(self, content_hash: str) -> bool:
+        """Whether this version has to land, being new or seen again after another.
+
+        Without an update date only the order of landing tells the newest version, and
+        one that has come less far counts when two reads agree: it lands twice.
+        """
+        if content_hash not in self.hashes:
+            return True
+        if not self.undated or len(self.hashes) == 1:
+            return False
+        return content_hash != self.last or self.times < _AGREE
+
+
 class DayStore:
     """The versions of one account-day: those held, and those a run adds."""
 
@@ -81,11 +120,12 @@ class DayStore:
         self._to = storing
         self._lock = Lock()
         self._held = held_versions(storing.lake, storing.account, day)
+        self._landed: set[tuple[str, str]] = set()
 
     @property
     def ids(self) -> set[str]:
         """Engagements that are held and not deleted."""
-        return {key for key, versions in self._held.items() if versions}
+        return {key for key, held in self._held.items() if held.hashes}
 
     def add(self, rows: Iterable[Row], pending: list[dict[str, Any]]) -> None:
         """Take in the rows dated this day whose version is not held yet.
@@ -143,9 +183,11 @@ class DayStore:
         document, text = _parsed(row.body)
         content_hash = xxhash.xxh3_128_hexdigest(text)
         with self._lock:
-            if content_hash in self._held[key]:
+            held = self._held[key]
+            if (key, content_hash) in self._landed or not held.wants(content_hash):
                 return
-            self._held[key].add(content_hash)
+            held.land(content_hash, row.update)
+            self._landed.add((key, content_hash))
             stored = self._to.policy.apply(document, self.dropped)
         pending.append(
             {
@@ -215,25 +257,23 @@ class DayStore:
         watch.take_off(self._to.state, self._to.account, done)
 
 
-def held_versions(lake: Lake, account: str, day: date) -> dict[str, set[str]]:
-    """The content hashes held by engagement; none of one whose tombstone is newest.
+def held_versions(lake: Lake, account: str, day: date) -> dict[str, Held]:
+    """What is held, by engagement; nothing of one whose tombstone landed last.
 
     What was read before a tombstone is held no more: an engagement that comes back
     lands again, after its tombstone, and so lives again.
     """
-    columns = ["engagement_id", "content_hash", "is_deleted", "_extracted_at"]
-    raw = lake.read_raw(account, day, columns)
-    deleted: dict[str, datetime] = {}
-    versions = list(
-        zip(*(raw.column(name).to_pylist() for name in columns), strict=True)
-    )
-    for key, _, is_deleted, at in versions:
+    columns = ["engagement_id", "content_hash", "update_date", "is_deleted"]
+    raw = lake.read_raw(account, day, [*columns, "_extracted_at"])
+    raw = raw.sort_by([("_extracted_at", "ascending"), ("is_deleted", "ascending")])
+    held: dict[str, Held] = defaultdict(Held)
+    for key, content_hash, update, is_deleted in zip(
+        *(raw.column(name).to_pylist() for name in columns), strict=True
+    ):
         if is_deleted:
-            deleted[key] = max(at, deleted.get(key, at))
-    held: dict[str, set[str]] = defaultdict(set)
-    for key, content_hash, is_deleted, at in versions:
-        if not is_deleted and (key not in deleted or at > deleted[key]):
-            held[key].add(content_hash)
+            held[key] = Held()
+        else:
+            held[key].land(content_hash, update)
     return held
 
 

@@ -32,12 +32,15 @@ _rejects = sa.Table(
 _KEY = ("account_id", "stage", "object_name", "record_key", "field")
 
 
-class Reject(Protocol):
-    """What a stage refused; its `stage` and account are given beside it."""
+DOCUMENTS = "raw_engagements"
+"""The object of a reject that names none: a document that landed or should have."""
 
-    @property
-    def object_name(self) -> str:
-        """Table or object."""
+
+class Reject(Protocol):
+    """What a stage refused; stage and account are given beside it.
+
+    One that refused a record of a target has an `object_name` as well.
+    """
 
     @property
     def record_key(self) -> str:
@@ -76,7 +79,7 @@ def record(
             key = {
                 "account_id": account,
                 "stage": stage,
-                "object_name": reject.object_name,
+                "object_name": _object(reject),
                 "record_key": reject.record_key,
                 "field": reject.field,
             }
@@ -111,7 +114,7 @@ def replace_day(
 ) -> None:
     """Record a day's rejects and let go of those it no longer has."""
     kept = list(rejects)
-    keys = {(one.object_name, one.record_key, one.field) for one in kept}
+    keys = {(_object(one), one.record_key, one.field) for one in kept}
     names = (_rejects.c.object_name, _rejects.c.record_key, _rejects.c.field)
     mine = (
         _rejects.c.account_id == account,
@@ -128,6 +131,10 @@ def replace_day(
                     )
                 )
     record(state, account, stage, kept, day=day, run_id=run_id, now=now)
+
+
+def _object(reject: Reject) -> str:
+    return str(getattr(reject, "object_name", DOCUMENTS))
 
 
 def forget_payloads(state: State, account: str, keys: Collection[str]) -> None:
