@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from typer.exceptions import TyperException
 
-from journeyport import environment, runs
+from journeyport import demo as rehearse
+from journeyport import environment, rehearsal, runs, up
 from journeyport.console import note, report
 from journeyport.deployment import Deployment
 from journeyport.errors import ArgumentError, JourneyportError, SettingsError
@@ -75,6 +75,39 @@ def nightly(
     _reported("nightly", lambda place: runs.nightly(place, start, end))
 
 
+@app.command()
+def demo(
+    days: Annotated[int, typer.Option(min=1, max=60, help="Days of data.")] = 14,
+    engagements: Annotated[
+        int, typer.Option(min=1, max=200_000, help="Engagements over both accounts.")
+    ] = 5000,
+    clock_days: Annotated[
+        int, typer.Option(min=0, max=300, help="Set the demo's clock so far ahead.")
+    ] = 0,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what an earlier demo left.")
+    ] = False,
+) -> None:
+    """Run the main job against two local servers; touches nothing but loopback."""
+    plan = rehearsal.Plan(days, engagements, clock_days)
+    raise typer.Exit(rehearse.run(plan, fresh=fresh))
+
+
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the Dagster UI.")]
+
+
+@app.command("up")
+def up_command(port: Port = up.PORT) -> None:
+    """Start the demo's servers and the Dagster UI together; Ctrl-C ends all."""
+    up.rehearse(port)
+
+
+@app.command()
+def ui(port: Port = up.PORT) -> None:
+    """Start the Dagster UI on your own settings; Ctrl-C ends it."""
+    up.own(port)
+
+
 def _reported(command: str, work: Callable[[Deployment], Outcome]) -> None:
     """Run a command that ends with one JSON line, whatever happens."""
     place = site()
@@ -104,14 +137,7 @@ def exit_code(error: JourneyportError) -> int:
 def main() -> None:
     """Run the command of this process and end it with its exit code."""
     try:
-        code = app(standalone_mode=False)
-    except TyperException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        note("Stopped.")
-        sys.exit(130)
+        app()
     except JourneyportError as error:
         note(str(error))
         sys.exit(exit_code(error))
-    sys.exit(code if isinstance(code, int) else 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from journeyport import crm, extract, guards, identity, warehouse
-from journeyport.crm import CrmConfig
+from journeyport.crm import ApplyReport, CrmConfig
 from journeyport.errors import NotProvedError
 from journeyport.guards import Verdict
 from journeyport.identity import IdentityConfig, IdentityReport
@@ -204,6 +204,42 @@ def plan_crm(
             progress=run.progress,
         )
         return {"plan": plan.facts, "applied": None, "requests": org.calls.total}
+
+
+def apply_crm(
+    run: Run, config: CrmConfig, url: str, *, plan_id: str, reason: str, confirm: bool
+) -> ApplyReport:
+    """Apply a plan to the CRM, and tell lake and warehouse what was matched to what.
+
+    Args:
+        run: the run.
+        config: the CRM.
+        url: the warehouse.
+        plan_id: the plan.
+        reason: why; kept with the approval.
+        confirm: the first records were looked at.
+    """
+    mapping = crm.load_mapping(config.mapping_path)
+    with crm.connect(config) as org:
+        report = crm.apply_plan(
+            plan_id,
+            reason,
+            lake=run.lake,
+            state=run.state,
+            crm=org,
+            mapping=mapping,
+            config=config,
+            run_id=run.run_id,
+            clock=run.clock,
+            confirm=confirm,
+            progress=run.progress,
+        )
+    crm.publish(run.lake, run.state, run_id=run.run_id)
+    extract.publish(run.lake, run.state, run.run_id)
+    warehouse.load(
+        run.lake, url, days=[], state=run.state, run_id=run.run_id, clock=run.clock
+    )
+    return report
 
 
 def pairs(accounts: Sequence[str], days: Sequence[date]) -> list[tuple[str, date]]:
