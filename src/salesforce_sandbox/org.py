@@ -145,9 +145,14 @@ class Org:
                 for r in sobject.validation_rules
             ]
         for name, wanted in rows.items():
-            connection.execute(self.store.tables[name].delete())
-            for row in wanted:
-                self._row(writer, self.schema.objects[name], row)
+            sobject, table = self.schema.objects[name], self.store.tables[name]
+            found = [self.store.find_ids(connection, sobject, row) for row in wanted]
+            kept = [keys[0] if keys else None for keys in found]
+            present = [key for key in kept if key is not None]
+            connection.execute(table.delete().where(table.c.Id.not_in(present)))
+            for key, row in zip(kept, wanted, strict=True):
+                if key is None:
+                    self._row(writer, sobject, row)
 
     def _row(self, writer: Writer, sobject: SObject, row: Mapping[str, Any]) -> Saved:
         return writer.create(sobject, drafts.from_json(self.schema, sobject, row))

@@ -8,13 +8,13 @@ rules, unique values. A refused record has changed nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from salesforce_sandbox import ids, rules
+from salesforce_sandbox import ids, persons, rules
 from salesforce_sandbox.drafts import Draft, ParentKey
 from salesforce_sandbox.errors import Rejection
 from salesforce_sandbox.schema import Field, SObject
@@ -79,6 +79,8 @@ class Writer:
         for field in sobject.fields.values():
             if field.type == "boolean":
                 row[field.name] = bool(row[field.name])
+        if sobject.person:
+            persons.prepare(self, sobject, row, set(draft.values), None)
         if "OwnerId" in row and row["OwnerId"] is None:
             row["OwnerId"] = self.user
         self._check(sobject, row, set(row) - {free}, creating=True)
@@ -94,6 +96,8 @@ class Writer:
         row |= dict.fromkeys(("CreatedById", "LastModifiedById"), self.user)
         self._number(sobject, row)
         self.store.insert(self.connection, sobject, row)
+        if sobject.person:
+            persons.follow(self, sobject, row)
         return Saved(row["Id"], created=True)
 
     def update(self, sobject: SObject, key: str, draft: Draft) -> Saved:
@@ -156,18 +160,30 @@ class Writer:
         if not (sobject.updateable or self.system):
             raise _no_right(sobject, "updated")
         self._check_rights(sobject, draft, creating=False)
+        if not self.system:
+            persons.refuse_half(before)
         changes = self._resolve(sobject, draft)
         for name, value in changes.items():
             if sobject.fields[name].type == "boolean":
                 changes[name] = bool(value)
         row = before | changes
+        if sobject.person:
+            persons.prepare(self, sobject, row, set(draft.values), before)
         changed = {n for n in changes if row[n] != before[n]}
         self._check(sobject, row, changed, creating=False)
         changes = {n: row[n] for n in changes}
         if "Name" in sobject.fields and sobject.fields["Name"].computed:
             changes["Name"] = row["Name"]
+        if sobject.person:
+            changes |= {"Name": row["Name"]}
         self.touch(sobject, before["Id"], changes)
+        if sobject.person:
+            persons.follow(self, sobject, row)
         return Saved(before["Id"])
+
+    def as_system(self) -> Writer:
+        """Returns a writer of the same transaction that asks for no rights."""
+        return replace(self, system=True, before_row=None)
 
     def touch(
         self, sobject: SObject, key: str, changes: Row, *, by_system: bool = False

@@ -30,11 +30,15 @@ def delete(writer: Writer, sobject: SObject, key: str) -> Saved:
     emptied = [
         (child.name, field.name, found["Id"])
         for child, field, found in _children(writer, sobject, row["Id"])
+        if found["Id"] != row.get("PersonContactId")
     ]
     for child_name, field_name, child_id in emptied:
         child = writer.store.schema.objects[child_name]
         writer.touch(child, child_id, {field_name: None}, by_system=True)
     writer.touch(sobject, row["Id"], {"IsDeleted": True})
+    if row.get("PersonContactId"):
+        contacts = writer.store.schema.objects["Contact"]
+        delete(writer.as_system(), contacts, row["PersonContactId"])
     fact = f"bin.{row['Id']}"
     writer.store.set_fact(writer.connection, fact, json.dumps(emptied))
     return Saved(row["Id"])
@@ -56,6 +60,9 @@ def undelete(writer: Writer, sobject: SObject, key: str) -> Saved:
     if sobject.mergeable:
         changes["MasterRecordId"] = None
     writer.touch(sobject, key, changes)
+    if row.get("PersonContactId"):
+        contacts = writer.store.schema.objects["Contact"]
+        undelete(writer, contacts, row["PersonContactId"])
     emptied = writer.store.fact(writer.connection, f"bin.{key}") or "[]"
     for child_name, field_name, child_id in json.loads(emptied):
         child = writer.store.schema.objects[child_name]
@@ -84,14 +91,23 @@ def merge(
         raise Rejection("INVALID_OPERATION", "Invalid merge request")
     kept = writer.live(sobject, master)
     for loser in losers:
-        row = writer.live(sobject, loser)
-        for child, field, found in _children(writer, sobject, row["Id"]):
-            writer.touch(child, found["Id"], {field.name: kept["Id"]}, by_system=True)
-        gone: Row = {"IsDeleted": True, "MasterRecordId": kept["Id"]}
-        writer.touch(sobject, row["Id"], gone)
+        _absorb(writer, sobject, kept, writer.live(sobject, loser))
     return writer.update(
         sobject, kept["Id"], drafts.from_json(writer.store.schema, sobject, values)
     )
+
+
+def _absorb(writer: Writer, sobject: SObject, kept: Row, gone: Row) -> None:
+    """Bins a loser under its winner; of two persons the Contact halves too."""
+    for child, field, found in _children(writer, sobject, gone["Id"]):
+        if found["Id"] != gone.get("PersonContactId"):
+            writer.touch(child, found["Id"], {field.name: kept["Id"]}, by_system=True)
+    changes: Row = {"IsDeleted": True, "MasterRecordId": kept["Id"]}
+    writer.touch(sobject, gone["Id"], changes)
+    if gone.get("PersonContactId") and kept.get("PersonContactId"):
+        contacts = writer.store.schema.objects["Contact"]
+        halves = [writer.live(contacts, r["PersonContactId"]) for r in (kept, gone)]
+        _absorb(writer, contacts, halves[0], halves[1])
 
 
 def _children(

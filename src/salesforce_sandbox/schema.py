@@ -89,6 +89,7 @@ class SObject:
     label: str = ""
     fields: Mapping[str, Field] = field(default_factory=dict)
     mergeable: bool = False
+    person: bool = False
     createable: bool = True
     updateable: bool = True
     deletable: bool = True
