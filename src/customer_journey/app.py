@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from customer_journey import bodies, trouble
+from customer_journey import bodies, pages, trouble
 from customer_journey.call import Call, Operation
 from customer_journey.instants import http_date
 from customer_journey.operations import OPERATIONS
@@ -81,6 +81,7 @@ def create_app(service: Service) -> FastAPI:
     )
     for path, endpoint in (("/health", _health), ("/ready", _ready)):
         app.router.routes.append(Route(path, endpoint, methods=["GET"]))
+    app.router.routes.extend(pages.routes())
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_middleware(Gate, service=service)
     return app

@@ -76,7 +76,7 @@ class Running:
 
 
 @contextmanager
-def serving(database: Path, *options: str):
+def started(database: Path, *options: str):
     """Start ``customer-journey serve`` on free ports and end it afterwards."""
     command = [
         sys.executable,
@@ -100,7 +100,7 @@ def serving(database: Path, *options: str):
 def filled(tmp_path_factory):
     """Two accounts with generated days, only ever read."""
     folder = tmp_path_factory.mktemp("filled")
-    with serving(
+    with started(
         folder / "journey.db",
         *("--engagements", "900", "--clock", CLOCK),
         *("--request-log", str(folder / "requests.jsonl")),
@@ -113,5 +113,11 @@ def filled(tmp_path_factory):
 def empty(tmp_path_factory):
     """Two accounts that start empty; tests write under ids of their own."""
     folder = tmp_path_factory.mktemp("empty")
-    with serving(folder / "journey.db", "--clock", CLOCK) as running:
+    with started(folder / "journey.db", "--clock", CLOCK) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def serving():
+    """Start a service of one's own: a context manager."""
+    return started
