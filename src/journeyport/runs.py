@@ -14,6 +14,7 @@ from journeyport.clock import Clock
 from journeyport.console import Bars, note
 from journeyport.deployment import Deployment
 from journeyport.errors import ArgumentError
+from journeyport.settings import FIRST_DAY
 
 Target = Literal["lake", "warehouse", "crm"]
 
@@ -125,10 +126,11 @@ def days(site: Deployment, start: str, end: str) -> tuple[date, date]:
             f"--to {last} has not begun yet (days are UTC); choose "
             f"{today(site.clock)} or earlier."
         )
-    if first < site.settings.first_day:
+    earliest = site.settings.first_day or FIRST_DAY
+    if first < earliest:
         raise ArgumentError(
             f"--from {first} comes before the first day that can be exported, "
-            f"{site.settings.first_day}; set JOURNEYPORT_FIRST_DAY to go further back."
+            f"{earliest}; set JOURNEYPORT_FIRST_DAY to go further back."
         )
     return first, last
 

@@ -209,11 +209,20 @@ class Settings(BaseModel):
     field_policy: Path | None = _setting(
         None, "A field policy (YAML) instead of the packaged one.", _DATA, "./keep.yaml"
     )
+    policy_key: SecretStr | None = _setting(
+        None, "The key under which the field policy hashes values.", _DATA, "…"
+    )
+    data_keys: Names = _setting(
+        (), "Keys of an engagement's data that may be stored.", _DATA, "orderNumber"
+    )
     shrink_limit: Annotated[float, Field(gt=0, le=1)] = _setting(
         0.5, "Share of a day's rows that may vanish unasked.", _DATA, "0.5"
     )
-    first_day: date = _setting(
-        FIRST_DAY, "The first day that can be exported.", _DATA, FIRST_DAY.isoformat()
+    first_day: date | None = _setting(
+        None,
+        "The first day that can be exported, and where the first night begins.",
+        _DATA,
+        "2026-01-01",
     )
     nightly_at: Annotated[str, AfterValidator(time_of_day)] = _setting(
         "02:30", "When the nightly schedule starts.", _YOU, "02:30"

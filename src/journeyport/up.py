@@ -15,7 +15,7 @@ from journeyport.console import note, said
 from journeyport.deployment import Deployment
 from journeyport.errors import PermanentError
 from journeyport.processes import Child, Children, end_on_signals, require_free
-from journeyport.settings import PREFIX
+from journeyport.settings import FIRST_DAY, PREFIX
 
 PORT = 3000
 """Where the Dagster UI listens unless told otherwise."""
@@ -55,7 +55,7 @@ def own(port: int) -> None:
         settings = site.settings
         # The code location reads these from the environment alone, when imported.
         early = {
-            f"{PREFIX}FIRST_DAY": settings.first_day.isoformat(),
+            f"{PREFIX}FIRST_DAY": (settings.first_day or FIRST_DAY).isoformat(),
             f"{PREFIX}NIGHTLY_AT": settings.nightly_at,
             f"{PREFIX}NIGHTLY_ZONE": settings.nightly_zone,
         }
