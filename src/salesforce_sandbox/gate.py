@@ -44,7 +44,7 @@ class Gate:
             return
         path = scope["path"].rstrip("/") or "/"
         scope = {**scope, "path": path, "raw_path": path.encode()}
-        if not path.startswith("/services/"):
+        if not path.startswith(("/services/", "/id/")):
             await self.app(scope, receive, send)
             return
         limited = _with_limit(self.org, send)
@@ -61,7 +61,7 @@ class Gate:
 
     def _refuse(self, scope: Scope) -> ApiError | None:
         path = scope["path"]
-        if path.startswith("/services/oauth2/") or path == "/services/data":
+        if path in {"/services/oauth2/token", "/services/data"}:
             return None
         scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
         if scheme.lower() not in {"bearer", "oauth"} or not (

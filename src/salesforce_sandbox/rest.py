@@ -39,7 +39,7 @@ def token(call: Wired) -> Response:
             "signature": "",
             "scope": "api",
             "instance_url": call.base_url,
-            "id": f"{call.base_url}/id/{call.org.id}/{call.org.user}",
+            "id": _identity_url(call),
             "token_type": "Bearer",
             "issued_at": str(int(datetime.now(UTC).timestamp() * 1000)),
         }
@@ -64,9 +64,31 @@ def versions() -> Response:
 @router.get(DATA)
 def resources(version: str, call: Wired) -> Response:
     """Lists the resources of a version."""
-    del call
     names = ("sobjects", "query", "queryAll", "limits", "composite", "jobs", "tooling")
-    return answer({n: f"/services/data/{version}/{n}" for n in names})
+    found = {n: f"/services/data/{version}/{n}" for n in names}
+    return answer(found | {"identity": _identity_url(call)})
+
+
+@router.get("/id/{org}/{user}")
+@router.get("/services/oauth2/userinfo")
+def identity(call: Wired) -> Response:
+    """Answers who is signed in, and to which org."""
+    org = call.org
+    return answer(
+        {
+            "id": _identity_url(call),
+            "user_id": org.user,
+            "organization_id": org.id,
+            "username": org.sessions.username,
+            "preferred_username": org.sessions.username,
+            "active": True,
+            "urls": {"rest": f"{call.base_url}/services/data/v{{version}}/"},
+        }
+    )
+
+
+def _identity_url(call: Call) -> str:
+    return f"{call.base_url}/id/{call.org.id}/{call.org.user}"
 
 
 @router.get(DATA + "/limits")

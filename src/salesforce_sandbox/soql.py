@@ -315,7 +315,9 @@ class _Reader:
         if kind in {"instant", "day"}:
             return Literal(kind, text)
         if kind == "number":
-            return Literal(kind, float(text) if "." in text else int(text))
+            # SQLite's integers end at 64 bits, so longer ones are read as fractions.
+            whole = "." not in text and len(text) < 19
+            return Literal(kind, int(text) if whole else float(text))
         upper = text.upper()
         if upper == "NULL":
             return Literal("null", None)

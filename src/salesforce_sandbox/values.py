@@ -15,6 +15,8 @@ from typing import Any
 from salesforce_sandbox.errors import Rejection, parser_error
 from salesforce_sandbox.schema import NUMBER_TYPES, TEXT_TYPES, Field
 
+YEARS = range(1700, 4001)
+"""The years that a date may have: "Date Field Type" in the object reference."""
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(?:\.(\d+))?(Z|[+-]\d{2}:?\d{2})?"
 )
@@ -35,7 +37,8 @@ _TOKENS = {
 
 def show_instant(moment: datetime) -> str:
     """Returns an instant as the REST API writes it, in whole seconds of UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+    plain = moment.astimezone(UTC).replace(microsecond=0, tzinfo=None)
+    return f"{plain.isoformat()}.000+0000"
 
 
 def read_instant(text: str) -> datetime | None:
@@ -49,16 +52,17 @@ def read_instant(text: str) -> datetime | None:
         moment = datetime.strptime(f"{day}T{clock}{zone}", "%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
         return None
-    return moment.astimezone(UTC)
+    return moment.astimezone(UTC) if moment.year in YEARS else None
 
 
 def read_day(text: str) -> str | None:
     """Reads a date, or the date of an instant; None when it is neither."""
     if _DAY.fullmatch(text):
         try:
-            return date.fromisoformat(text).isoformat()
+            found = date.fromisoformat(text)
         except ValueError:
             return None
+        return text if found.year in YEARS else None
     moment = read_instant(text)
     return moment.date().isoformat() if moment else None
 
@@ -136,6 +140,12 @@ def _read(kind: str, field: Field, text: str) -> Any:
 
 
 def _text(field: Field, value: str) -> str | None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # Half a surrogate pair is no text, though JSON can spell it.
+        token, shown = "VALUE_STRING", "that is not Unicode"
+        raise parser_error("string", token, shown) from None
     # The platform trims text and keeps no empty string: it is null.
     cut = value.strip()
     if field.type != "textarea":
@@ -144,9 +154,16 @@ def _text(field: Field, value: str) -> str | None:
 
 
 def _number(field: Field, value: float) -> float:
-    if field.type == "int" or field.scale == 0:
-        return round(value)
-    return round(float(value), field.scale)
+    try:
+        if field.type == "int" or field.scale == 0:
+            return round(value)
+        return round(float(value), field.scale)
+    except OverflowError:
+        raise Rejection(
+            "NUMBER_OUTSIDE_VALID_RANGE",
+            f"{field.label}: value outside of valid range on numeric field",
+            (field.name,),
+        ) from None
 
 
 def check(field: Field, value: Any) -> None:

@@ -36,7 +36,7 @@ class Call:
             ApiError: JSON_PARSER_ERROR.
         """
         try:
-            return json.loads(self.body)
+            return json.loads(self.body, parse_constant=_no_number)
         except ValueError as error:
             message = f"Unexpected character in the request body: {error}"
             raise ApiError(400, "JSON_PARSER_ERROR", message) from error
@@ -58,6 +58,12 @@ class Call:
         """Tells whether the caller saves past alerting duplicate rules."""
         header = self.headers.get("sforce-duplicate-rule-header", "")
         return "allowsave=true" in header.lower().replace(" ", "")
+
+
+def _no_number(name: str) -> None:
+    """Refuses what Python reads as a number and JSON does not."""
+    msg = f"{name} is no JSON value"
+    raise ValueError(msg)
 
 
 async def read_call(request: Request) -> Call:

@@ -157,3 +157,13 @@ def test_an_org_keeps_its_id_and_credentials_over_a_restart(tmp_path, schema):
 
 def test_two_orgs_differ_in_their_ids(address, trusting):
     assert address.org_id != trusting.org_id
+
+
+def test_who_is_signed_in_can_be_asked(client, address):
+    """Salesforce Help, "Identity URLs"."""
+    resources = client.get("").json()
+    who = client.http.get(resources["identity"]).json()
+    assert who["organization_id"] == address.org_id
+    assert who["username"] == address.username
+    stale = client.http.get(resources["identity"], headers={"Authorization": "Bearer"})
+    assert stale.status_code == 401
