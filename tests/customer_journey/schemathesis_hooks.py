@@ -1,9 +1,9 @@
 """What Schemathesis needs to know of a running service: its data, and what is excused.
 
 Loaded by ``st run`` (see test_contract.py), never by pytest. A random UUID names
-nothing, so calls that are otherwise sound are pointed at what exists. Every excused failure is
-one that the contract's own prose demands, with its reason; whatever is excused or
-answered is counted in a file for the test to judge.
+nothing, so calls that are otherwise sound are pointed at what exists. Every excused
+failure is one that the contract's own prose demands, with its reason; whatever is
+excused or answered is counted in a file for the test to judge.
 """
 
 import json
