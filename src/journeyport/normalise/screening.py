@@ -78,8 +78,9 @@ def screen(payloads: Iterable[bytes | memoryview | None], account_id: str) -> Sc
     own = (None, account_id)
     for place, payload in enumerate(payloads):
         try:
-            small = payload is not None and len(payload) <= MAX_BYTES
-            if small and strict(payload).accountId in own:
+            if payload is None or len(payload) > MAX_BYTES:
+                pass
+            elif strict(payload).accountId in own:
                 done.payloads.append(payload)
                 continue
         except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -1,0 +1,142 @@
+"""Every leaf of a document ends in its own column."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from journeyport.normalise.shape import (
+    EXTRA,
+    Array,
+    Leaf,
+    Mapping,
+    document,
+    paths,
+)
+from journeyport.schema import Kind, Origin
+from journeyport.tables import DAILY
+
+START = datetime(2026, 3, 5, 12, tzinfo=UTC)
+PLAIN = {"id", "accountId", "startDate"}
+
+
+def sentinels():
+    """A value of a kind, never the same again."""
+    numbers = count(1)
+
+    def value(kind):
+        number = next(numbers)
+        if kind is Kind.INSTANT:
+            return (START + timedelta(seconds=number)).isoformat()
+        if kind is Kind.INTEGER:
+            return 1_000_000 + number
+        if kind is Kind.BOOLEAN:
+            return True
+        return f"sentinel-{number}"
+
+    return value
+
+
+def filled(shape, value):
+    if isinstance(shape, Leaf):
+        return value(shape.kind)
+    if isinstance(shape, Array):
+        return [filled(shape.item, value)]
+    if isinstance(shape, Mapping):
+        return {value(Kind.STRING): filled(shape.value, value)}
+    return {name: filled(inner, value) for name, inner in shape.fields.items()}
+
+
+def leaves(document, path=""):
+    """(path, value) of every leaf; the keys of open maps are leaves too."""
+    if isinstance(document, list):
+        for item in document:
+            yield from leaves(item, f"{path}[]")
+    elif isinstance(document, dict) and path in {"identifiers", "data"}:
+        for key, item in document.items():
+            yield f"{path}{{}}", key
+            yield from leaves(item, f"{path}{{}}")
+    elif isinstance(document, dict):
+        for key, item in document.items():
+            yield from leaves(item, f"{path}.{key}" if path else key)
+    else:
+        yield path, document
+
+
+def contract_complete():
+    made = filled(document(), sentinels())
+    return made | {
+        "id": "6f9619ff-8b86-4011-b42d-00c04fc964ff",
+        "accountId": "ABCDEF",
+        "startDate": START.isoformat(),
+    }
+
+
+def comparable(value):
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def test_each_sentinel_sits_in_exactly_its_own_column(bench):
+    whole = contract_complete()
+    bench.land([whole])
+    report = bench.conform()
+    assert report.rejects == []
+    where = {}
+    for table in DAILY:
+        for row in bench.rows(table.name):
+            for column in table.columns:
+                if column.origin is Origin.SOURCE:
+                    value = comparable(row[column.name])
+                    where.setdefault(value, []).append((table.name, column))
+    for path, value in leaves(whole):
+        if path in PLAIN or isinstance(value, bool):
+            continue
+        ((table, column),) = where[value]
+        assert column.source == path, f"{path} ended in {table}.{column.name}"
+
+
+def test_nothing_of_a_contract_complete_document_is_left_over(bench):
+    bench.land([contract_complete()])
+    report = bench.conform()
+    assert report.drift.keys() == {
+        key for key in report.drift if key.startswith("new value")
+    }
+    for table in DAILY:
+        if "extra" in table.names:
+            assert {row["extra"] for row in bench.rows(table.name)} == {None}
+
+
+def test_every_column_of_the_daily_tables_is_filled_by_somebody(bench):
+    whole = contract_complete()
+    whole["status"] = "COMPLETED"
+    whole["transfers"][0]["timestamp"] = "2026-03-05T13:00:00Z"
+    whole["attributes"] = ["Language.English"]
+    whole["mood"] = "unknown to us"
+    for name in ("channels", "participants", "agentNotes", "queues", "transfers"):
+        whole[name][0]["mood"] = "unknown to us"
+    whole["identifiers"] = {"accountIds": ["ACC-1"]}
+    whole["endDate"] = "2026-03-05T14:00:00Z"
+    for entry in whole["queues"]:
+        entry["queuedAt"] = "2026-03-05T12:00:00Z"
+        entry["acceptedAt"] = "2026-03-05T12:01:00Z"
+    bench.land([whole])
+    bench.conform()
+    tombstones = {"deleted_at", "deleted_reason"}
+    for table in DAILY:
+        (row, *_) = bench.rows(table.name)
+        empty = {name for name, value in row.items() if value is None}
+        assert empty - tombstones == set(), table.name
+
+
+def test_booleans_are_carried_both_ways(bench):
+    for value in (True, False):
+        whole = contract_complete()
+        whole["agentNotes"][0]["readOnly"] = value
+        bench.land([whole])
+        bench.conform()
+    assert [row["is_read_only"] for row in bench.rows("agent_notes")] == [False]
+
+
+def test_the_shape_knows_every_declared_path():
+    known = {path for path, _ in paths()}
+    seen = {path for path, _ in leaves(contract_complete())}
+    assert known == seen
+    assert EXTRA not in document().fields
