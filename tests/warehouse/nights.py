@@ -169,7 +169,7 @@ def _value(  # noqa: PLR0911 - one answer per kind
             return FIRST + timedelta(days=rng.randrange(400))
 
 
-def fill(world: World, days: int = 3, each: int = 4, accounts=("AAAAAA", "BBBBBB")):
+def fill(world: World, days: int = 2, each: int = 3, accounts=("AAAAAA", "BBBBBB")):
     """Some days of some accounts, written."""
     for account in accounts:
         for number in range(days):
@@ -192,3 +192,15 @@ def as_rows(table: Table, data: pa.Table) -> list[tuple]:
     names = [column.name for column in table.content]
     columns = [data.column(name).to_pylist() for name in names]
     return sorted(zip(*columns, strict=True), key=repr)
+
+
+def delivered() -> list[str]:
+    return [table.name for table in TABLES if table.layout is not Layout.RAW]
+
+
+def assert_equal(target, world: World, **named: str) -> None:
+    """The warehouse's tables are the lake's, row by row."""
+    there = target.rows()
+    assert list(there) == delivered()
+    for table in delivered():
+        assert there[table] == content(world, table, **named), table

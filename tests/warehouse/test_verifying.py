@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from nights import CLOCK, FIRST, World
+from nights import FIRST
 
 from journeyport import warehouse
 from journeyport.errors import SettingsError
@@ -14,7 +14,7 @@ def test_a_loaded_warehouse_is_equal_to_the_lake(loaded, world, deep):
     report = warehouse.verify(world.lake, loaded.url, deep)
     assert report.equal, report.differences
     assert report.tables == 24
-    assert report.rows > 500
+    assert report.rows > 150
 
 
 def test_a_value_altered_by_hand_is_found_deep(loaded, world):
@@ -28,7 +28,7 @@ def test_a_value_altered_by_hand_is_found_deep(loaded, world):
     found = [(d.table, d.account, d.day, d.altered) for d in report.differences]
     assert found == [
         ("engagements", "AAAAAA", FIRST + timedelta(days=1), 1),
-        ("customers", "", None, 24),
+        ("customers", "", None, len(world.made)),
     ]
 
 
@@ -92,4 +92,3 @@ def test_a_report_is_plain_data(loaded_duckdb, world):
     found = warehouse.verify(world.lake, loaded_duckdb.url).as_dict()
     assert found["equal"] is False
     assert found["differences"][0]["day"] == FIRST.isoformat()
-    assert CLOCK.now()

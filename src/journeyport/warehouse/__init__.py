@@ -1,12 +1,13 @@
 """The warehouse: loading it from the lake, verifying it, views and roles.
 
-What is where: `load` batches and transactions, `difference` one table's changes,
-`catalogue` what is ours in the target, `views`, `verify`; a kind of warehouse is an
-entry of `dialect`: `duckdb_file`, `postgresql`, listed in `targets`.
+What is where: `loading` batches and transactions, `difference` one table's changes,
+`catalogue` what is ours in the target, `views` and `roles` what readers need,
+`verifying` the comparison. A kind of warehouse is an entry of `dialect`:
+`duckdb_file`, `postgresql`, listed in `targets`.
 """
 
 from journeyport.warehouse.ledger import publish_ledger
-from journeyport.warehouse.load import load
+from journeyport.warehouse.loading import load
 from journeyport.warehouse.report import (
     Counts,
     Difference,
@@ -14,7 +15,7 @@ from journeyport.warehouse.report import (
     VerifyReport,
 )
 from journeyport.warehouse.roles import roles_sql
-from journeyport.warehouse.verify import verify
+from journeyport.warehouse.verifying import verify
 
 __all__ = [
     "Counts",

@@ -6,7 +6,6 @@ travel there.
 """
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -118,24 +117,24 @@ def deliver(place: Place, data: pa.Table, *, rewrite: bool = False) -> Counts:
     if not len(fresh) and not len(gone):
         return same
     _check_keys(place.table, data, fresh)
+    connection, dialect = place.connection, place.dialect
     stage = _staged(place.target, "stage", data.schema.names)
     old = _staged(place.target, "gone", [HASH])
-    with ExitStack() as staged:
-        if len(fresh):
-            _put(place, stage, place.dialect.storable(fresh), staged)
-            moved = _moved(place, stage)
-            if len(moved):
-                gone = pa.concat_arrays([gone, moved])
-                place = replace(place, days=None)
-        if len(gone):
-            _put(place, old, pa.table({HASH: gone}), staged)
-        return same + _write(place, stage, old, len(fresh), len(gone))
-
-
-def _put(place: Place, table: sa.Table, data: pa.Table, staged: ExitStack) -> None:
-    place.dialect.stage(place.connection, table, data)
-    # Not on an error: the transaction is over then, and the staged table with it.
-    staged.callback(place.dialect.unstage, place.connection, table)
+    if len(fresh):
+        dialect.stage(connection, stage, dialect.storable(fresh))
+        moved = _moved(place, stage)
+        if len(moved):
+            gone = pa.concat_arrays([gone, moved])
+            place = replace(place, days=None)
+    if len(gone):
+        dialect.stage(connection, old, pa.table({HASH: gone}))
+    written = _write(place, stage, old, len(fresh), len(gone))
+    # Not after an error: the transaction is over then, and the staged tables with it.
+    if len(fresh):
+        dialect.unstage(connection, stage)
+    if len(gone):
+        dialect.unstage(connection, old)
+    return same + written
 
 
 def _among(values: pa.Array | pa.ChunkedArray, known: object) -> pa.Array:

@@ -7,7 +7,9 @@ grows to twice the size; the uniqueness of keys is checked before staging.
 
 import os
 import tempfile
+import threading
 import time
+from collections import defaultdict
 from pathlib import Path
 from typing import cast
 
@@ -26,7 +28,10 @@ from journeyport.schema import Table
 from journeyport.warehouse.dialect import Dialect, Failure
 
 PATIENCE = 60.0
-"""Seconds to wait for another process to let go of the file."""
+"""Seconds to wait for another process, or thread, to let go of the file."""
+
+_TURNS: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+"""Within this process one connection at a time, as between processes."""
 
 
 def _engine(
@@ -44,21 +49,38 @@ def _engine(
     engine = sa.create_engine(
         url, poolclass=sa.pool.NullPool, hide_parameters=True, logging_name="warehouse"
     )
+    turn = _TURNS[path]
 
     @sa.event.listens_for(engine, "do_connect")
     def _wait(
         dialect: sa.Dialect, _record: object, args: tuple[object], named: dict[str, str]
     ) -> object:
         until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return dialect.connect(*args, **named)
-            except duckdb.IOException as error:
-                if not _is_locked(error) or time.monotonic() > until:
-                    raise
-                time.sleep(0.2)
+        if not turn.acquire(timeout=PATIENCE):
+            raise duckdb.IOException("Could not set lock on file: in this process")
+        try:
+            return _connection(dialect, args, named, until)
+        except BaseException:
+            turn.release()
+            raise
+
+    @sa.event.listens_for(engine, "close")
+    def _next(*_: object) -> None:
+        turn.release()
 
     return engine
+
+
+def _connection(
+    dialect: sa.Dialect, args: tuple[object], named: dict[str, str], until: float
+) -> object:
+    while True:
+        try:
+            return dialect.connect(*args, **named)
+        except duckdb.IOException as error:
+            if not _is_locked(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.2)
 
 
 def _path(url: sa.URL) -> Path:
@@ -93,9 +115,10 @@ def _make(path: Path) -> None:
 
 
 def _guard(connection: sa.Connection) -> None:
-    # The file's lock keeps other processes out. In this process, two transactions
-    # that change the same rows end with a conflict, which is retried.
+    # Nobody else is here: the file's lock keeps other processes out, `_TURNS` threads.
     connection.execute(sa.text("SET TimeZone = 'UTC'"))
+    # It would write on the standard output, which belongs to the command.
+    connection.execute(sa.text("SET enable_progress_bar = false"))
 
 
 def _stage(connection: sa.Connection, table: sa.Table, data: pa.Table) -> None:
@@ -131,8 +154,23 @@ def _is_locked(error: BaseException) -> bool:
     return "lock on file" in str(error)
 
 
+def _is_full(text: str) -> bool:
+    # DuckDB gives no code: a commit that cannot be written is a TransactionException.
+    return "No space left" in text or "could not write" in text.lower()
+
+
+_FULL = (
+    "The disk under the warehouse file is full; free some space and start the load "
+    "again: nothing was half written."
+)
+
+
 def _failure(error: BaseException) -> Failure | None:
     text = str(error)
+    if not isinstance(error, duckdb.Error):
+        return None
+    if _is_full(text):
+        return Failure(PermanentError(_FULL))
     if isinstance(error, duckdb.TransactionException | duckdb.SerializationException):
         return Failure(
             TransientError(
@@ -160,11 +198,6 @@ def _of_the_file(
         return LeaseError(
             "Another process holds the warehouse file; close it there (analysts read "
             "the catalogue file, not the warehouse) and start the load again."
-        )
-    if "No space left" in text or "could not write" in text.lower():
-        return PermanentError(
-            "The disk under the warehouse file is full; free some space and start the "
-            "load again: nothing was half written."
         )
     if "Permission denied" in text:
         return AccessError(

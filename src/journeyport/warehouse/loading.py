@@ -54,6 +54,7 @@ class _Wanted:
     rewrite: bool
     clock: Clock
     attempts: int
+    batch_rows: int
 
 
 @dataclass
@@ -80,6 +81,7 @@ def load(
     tombstones: str = "delete",
     rewrite: bool = False,
     attempts: int = ATTEMPTS,
+    batch_rows: int = BATCH_ROWS,
 ) -> LoadReport:
     """Bring the warehouse to where the lake is, writing only what differs.
 
@@ -98,6 +100,7 @@ def load(
         rewrite: write every row of the days and tables anew, so that values altered
             by hand are healed too.
         attempts: times a transaction is begun where that is safe.
+        batch_rows: rows of the lake per transaction.
 
     Raises:
         SettingsError, AccessError: the warehouse cannot be reached with this URL.
@@ -110,7 +113,7 @@ def load(
         raise ArgumentError(
             f"tombstones can be 'delete' or 'flag', not {tombstones!r}."
         )
-    wanted = _Wanted(chosen(tables), tombstones, rewrite, clock, attempts)
+    wanted = _Wanted(chosen(tables), tombstones, rewrite, clock, attempts, batch_rows)
     started = time.monotonic()
     with ExitStack() as stack:
         lease = None
@@ -237,7 +240,7 @@ class _Session:
                     unchanged[file.table] = unchanged.get(file.table, 0) + rows
             chosen = {file: facts for file, facts in files.items() if file not in same}
             rows = sum(rows for _, rows in chosen.values())
-            if batches[-1].files and batches[-1].rows + rows > BATCH_ROWS:
+            if batches[-1].files and batches[-1].rows + rows > self.wanted.batch_rows:
                 batches.append(_Batch())
             batches[-1].files.update(chosen)
         return batches, {

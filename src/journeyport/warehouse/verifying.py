@@ -15,7 +15,7 @@ from journeyport.lake import Lake
 from journeyport.schema import Layout, Table
 from journeyport.warehouse.catalogue import Catalogue, File
 from journeyport.warehouse.difference import HASH, inside, spans
-from journeyport.warehouse.load import chosen, read_file, without_tombstones
+from journeyport.warehouse.loading import chosen, read_file, without_tombstones
 from journeyport.warehouse.report import Difference, VerifyReport
 from journeyport.warehouse.targets import failure, opened
 
