@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping as MappingOf
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -102,7 +103,7 @@ class Mapping:
     accounts: tuple[str, ...]
     """The accounts delivered; empty: all."""
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Names this mapping: equal mappings hash equal, comments aside."""
         text = json.dumps(asdict(self), sort_keys=True, default=lambda e: e.value)

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from journeyport.arrow import empty
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
 from journeyport.crm.protocol import Shape, Value
@@ -95,6 +96,7 @@ class Source:
         self._mapping = mapping
         self._selection = selection
         self._accounts = list(mapping.accounts) or None
+        self._duckdb = _connection()
         self._resolved: frozenset[tuple[str, str]] | None = None
 
     def resolved(self) -> frozenset[tuple[str, str]]:
@@ -157,16 +159,15 @@ class Source:
                 "customer_id": pa.array([c for _, c in pairs], pa.string()),
             }
         )
-        with _connection() as connection:
-            connection.register("given", given)
-            query = f"SELECT account_id, customer_id, {rule.key} FROM given"  # noqa: S608 - theirs
-            try:
-                rows = connection.execute(query).fetchall()
-            except duckdb.Error:
-                raise SettingsError(
-                    f"The CRM mapping's key of {rule.name} may use account_id and "
-                    "customer_id only."
-                ) from None
+        self._duckdb.register("given", given)
+        query = f"SELECT account_id, customer_id, {rule.key} FROM given"  # noqa: S608 - theirs
+        try:
+            rows = self._duckdb.execute(query).fetchall()
+        except duckdb.Error:
+            raise SettingsError(
+                f"The CRM mapping's key of {rule.name} may use account_id and "
+                "customer_id only."
+            ) from None
         return {(row[0], row[1]): str(row[2]) for row in rows}
 
     def living(self) -> frozenset[tuple[str, str]]:
@@ -232,8 +233,8 @@ class Source:
             )
         return allowed
 
-    def _run(self, rule: ObjectRule) -> Iterator[dict[str, Any]]:
-        source = rule.source if " " in rule.source else f"FROM {rule.source}"
+    def _query(self, rule: ObjectRule) -> tuple[str, list[Any]]:
+        """The mapping's SQL around the object's source, and its parameters."""
         columns = [f"({rule.key}) AS _key", "account_id", "customer_id"]
         columns += [f'({field.expression}) AS "{field.name}"' for field in rule.fields]
         columns += [f'({parent.key}) AS "{parent.name}"' for parent in rule.parents]
@@ -244,19 +245,44 @@ class Source:
             parameters.append(self._horizon(rule))
         condition = " AND ".join(f"({part})" for part in where) or "true"
         listed = ", ".join(columns)
+        source = _select(rule)
         query = f"SELECT {listed} FROM ({source}) WHERE {condition}"  # noqa: S608 - theirs
-        with _connection() as connection:
-            try:
-                for name in sorted(_names(connection, source)):
-                    connection.register(name, self._table(rule, name))
-                reader = connection.execute(query, parameters).to_arrow_reader(10_000)
-                for batch in reader:
-                    yield from batch.to_pylist()
-            except duckdb.Error as error:
-                first = str(error).splitlines()[0]
-                raise SettingsError(
-                    f"The CRM mapping's SQL for {rule.name} does not run: {first}"
-                ) from None
+        return query, parameters
+
+    def _run(self, rule: ObjectRule) -> Iterator[dict[str, Any]]:
+        query, parameters = self._query(rule)
+        try:
+            for name in sorted(_names(self._duckdb, _select(rule))):
+                self._duckdb.register(name, self._table(rule, name))
+            reader = self._duckdb.execute(query, parameters).to_arrow_reader(10_000)
+            for batch in reader:
+                yield from batch.to_pylist()
+        except duckdb.Error as error:
+            raise _unusable(rule, error) from None
+
+    def types(self, rule: ObjectRule) -> dict[str, pa.DataType]:
+        """The Arrow type of each mapped column, from empty tables: no row is read.
+
+        Raises:
+            SettingsError: the mapping's SQL does not run.
+        """
+        query, parameters = self._query(rule)
+        try:
+            for name in _names(self._duckdb, _select(rule)):
+                self._duckdb.register(name, empty(BY_NAME[name]))
+            schema = self._duckdb.execute(query, parameters).to_arrow_reader().schema
+        except duckdb.Error as error:
+            raise _unusable(rule, error) from None
+        return {field.name: field.type for field in schema}
+
+    def longest(self, rule: ObjectRule) -> dict[str, int]:
+        """The most characters each text column of the object holds in the lake."""
+        texts = [name for name, kind in self.types(rule).items() if kind == pa.string()]
+        found: dict[str, int] = dict.fromkeys(texts, 0)
+        for row in self._run(rule):
+            for name in texts:
+                found[name] = max(found[name], len(row[name] or ""))
+        return found
 
     def _horizon(self, rule: ObjectRule) -> datetime:
         days = timedelta(days=rule.retention_days or 0)
@@ -313,6 +339,23 @@ def _record(
     return Record(
         row["_key"], row["account_id"], row["customer_id"], values, parents, digest
     )
+
+
+def _select(rule: ObjectRule) -> str:
+    """The source as SQL: a table's name stands for the whole table."""
+    return rule.source if " " in rule.source else f"FROM {rule.source}"
+
+
+def _unusable(rule: ObjectRule, error: duckdb.Error) -> SettingsError:
+    """What is wrong with the SQL; an error over a row could quote its values."""
+    told = (
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.ParserException,
+        duckdb.PermissionException,
+    )
+    what = str(error).splitlines()[0] if isinstance(error, told) else "a row's value"
+    return SettingsError(f"The CRM mapping's SQL for {rule.name} fails over: {what}")
 
 
 def _names(connection: duckdb.DuckDBPyConnection, source: str) -> set[str]:

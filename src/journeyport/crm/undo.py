@@ -1,0 +1,347 @@
+"""Taking an apply back: what we wrote and nobody changed since, and nothing else.
+
+A field that still holds our value gets the value it held before; a field that people
+changed stays theirs. Records that the apply made are deleted where that is allowed,
+nobody else touched them and they are ours alone; Contacts and Accounts never are.
+Undoing withdraws the approval, so that the next night only plans.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from journeyport.clock import Clock
+from journeyport.crm.config import CrmConfig
+from journeyport.crm.mapping import Mapping as CrmMapping
+from journeyport.crm.mapping import ObjectRule
+from journeyport.crm.plan import fitting
+from journeyport.crm.planfile import Action, Plan, load
+from journeyport.crm.protocol import (
+    Answer,
+    Crm,
+    Operation,
+    Org,
+    Seen,
+    Shape,
+    Value,
+    Verdict,
+    Write,
+)
+from journeyport.crm.reasons import in_words
+from journeyport.crm.values import same
+from journeyport.errors import ArgumentError, StaleError
+from journeyport.state import State, leases
+from journeyport.state import crm as memory
+from journeyport.state.crm import PlanRow, WriteRow
+from journeyport.state.leases import Lease
+
+NEVER_DELETED = frozenset({"Contact", "Account"})
+
+TOUCHED = ("CreatedById", "LastModifiedById")
+
+
+@dataclass(frozen=True)
+class UndoReport:
+    """What an undo did.
+
+    Attributes:
+        plan_id: the plan whose apply was taken back.
+        org: the org.
+        restored: records brought back to what they held, per object.
+        deleted: records deleted that the apply had made, per object.
+        kept: records left as they are, by object and why.
+        edits: fields that people changed since and that were left to them.
+        rejected: records that the CRM would not take back, by object and reason.
+    """
+
+    plan_id: str
+    org: Org
+    restored: Mapping[str, int]
+    deleted: Mapping[str, int]
+    kept: Mapping[tuple[str, str], int]
+    edits: int
+    rejected: Mapping[tuple[str, str], int]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The report without a single value."""
+        return {
+            "plan": self.plan_id,
+            "org": self.org.id,
+            "restored": dict(self.restored),
+            "deleted": dict(self.deleted),
+            "kept": [[*what, many] for what, many in self.kept.items()],
+            "edits_left": self.edits,
+            "rejected": [[*what, many] for what, many in self.rejected.items()],
+        }
+
+    def text(self) -> str:
+        """The report for a person to read."""
+        lines = [f"Took back plan {self.plan_id} in {self.org.name}"]
+        lines += [
+            f"  {name}: {self.restored.get(name, 0)} restored, "
+            f"{self.deleted.get(name, 0)} deleted"
+            for name in sorted({*self.restored, *self.deleted})
+        ]
+        for (name, why), many in sorted(self.kept.items()):
+            lines.append(f"  {name}: {many} left as they are: {why}")
+        for (name, why), many in sorted(self.rejected.items()):
+            lines.append(f"  {name}: {many} could not be taken back: {why}")
+        if self.edits:
+            lines.append(f"  {self.edits} fields that people changed since stay theirs")
+        lines.append("  The night only plans until an apply is approved again.")
+        return "\n".join(lines)
+
+
+@dataclass
+class _Undo:
+    crm: Crm
+    state: State
+    config: CrmConfig
+    plan: Plan
+    clock: Clock
+    lease: Lease
+    restored: Counter[str] = field(default_factory=Counter)
+    deleted: Counter[str] = field(default_factory=Counter)
+    kept: Counter[tuple[str, str]] = field(default_factory=Counter)
+    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
+    edits: int = 0
+
+
+def undo(
+    plan_id: str,
+    reason: str,
+    *,
+    state: State,
+    crm: Crm,
+    mapping: CrmMapping,
+    config: CrmConfig,
+    run_id: str,
+    clock: Clock,
+) -> UndoReport:
+    """Take back what an apply wrote.
+
+    Args:
+        plan_id: the applied plan.
+        reason: why.
+        state: what was accepted.
+        crm: the signed-in org.
+        mapping: the objects' order; the plan itself says what was written.
+        config: where plans lie; whether records may be deleted.
+        run_id: the run.
+        clock: the time.
+
+    Raises:
+        ArgumentError: no such plan, or no reason.
+        StaleError: the plan was not applied, or not in this org.
+    """
+    if not reason.strip():
+        raise ArgumentError("An undo needs a reason; say why in a few words.")
+    plan = load(config.plan_dir, plan_id)
+    row = memory.plan(state, plan_id)
+    done = memory.writes(state, plan_id)
+    left = {n: w for n, w in done.items() if w.undone_at is None}
+    if row is None or not left:
+        raise StaleError(f"Plan {plan_id} has nothing in the org to take back.")
+    if plan.org.id != crm.org.id:
+        raise StaleError(
+            f"Plan {plan_id} was applied in org {plan.org.id}, and this sign-in leads "
+            f"to {crm.org.id}."
+        )
+    names = [f"crm/{crm.org.id}/{rule.name}" for rule in mapping.objects]
+    with leases.held(state, names, run_id=run_id, clock=clock) as lease:
+        work = _Undo(crm, state, config, plan, clock, lease)
+        for rule in reversed(mapping.objects):  # children before their parents
+            _object(work, rule, left)
+        _close(work, row, reason)
+    return UndoReport(
+        plan_id,
+        crm.org,
+        dict(work.restored),
+        dict(work.deleted),
+        dict(work.kept),
+        work.edits,
+        dict(work.rejected),
+    )
+
+
+def _object(work: _Undo, rule: ObjectRule, left: Mapping[int, WriteRow]) -> None:
+    actions = [
+        a for a in work.plan.actions if a.number in left and a.object_name == rule.name
+    ]
+    if not actions:
+        return
+    shape = fitting(work.crm, rule)
+    ids = sorted(left[a.number].record_id for a in actions)
+    fields = (*rule.names, *TOUCHED)
+    seen = {s.id[:15]: s for s in work.crm.find(rule.name, "Id", ids, fields)}
+    parents = _parent_ids(work, rule, left)
+    restore: list[Write] = []
+    delete: list[tuple[Action, str]] = []
+    settled: list[int] = []
+    for action in actions:
+        record_id = left[action.number].record_id
+        now = seen.get(record_id[:15])
+        if now is None:
+            work.kept[(rule.name, "deleted in the CRM")] += 1
+            settled.append(action.number)
+        elif left[action.number].was_created:
+            why = _why_kept(work, shape, action, now, parents)
+            if why:
+                work.kept[(rule.name, why)] += 1
+                settled.append(action.number)
+            else:
+                delete.append((action, record_id))
+        else:
+            values = _back(work, shape, action, now, parents)
+            if values:
+                restore.append(Write(action.number, action.key, record_id, values))
+            else:
+                settled.append(action.number)
+    _book(work, rule, settled)
+    _restore(work, rule, restore)
+    _delete(work, rule, delete)
+
+
+def _parent_ids(
+    work: _Undo, rule: ObjectRule, left: Mapping[int, WriteRow]
+) -> dict[tuple[str, str], str]:
+    """The parents' ids at the time of the apply."""
+    found: dict[tuple[str, str], str] = {}
+    for parent in rule.parents:
+        held = memory.ledger(work.state, work.crm.org.id, parent.object_name)
+        found.update(
+            {(parent.object_name, key): e.record_id for key, e in held.items()}
+        )
+    for action in work.plan.actions:
+        if action.number in left:
+            found[action.object_name, action.key] = left[action.number].record_id
+    return found
+
+
+def _holds_ours(
+    shape: Shape,
+    action: Action,
+    name: str,
+    now: Seen,
+    parents: Mapping[tuple[str, str], str],
+) -> bool:
+    parent = action.parents.get(name)
+    ours: Value = (
+        action.after.get(name)
+        if parent is None
+        else parents.get((parent.object_name, parent.key))
+    )
+    return same(shape.fields[name], now.values.get(name), ours)
+
+
+def _back(
+    work: _Undo,
+    shape: Shape,
+    action: Action,
+    now: Seen,
+    parents: Mapping[tuple[str, str], str],
+) -> dict[str, Value]:
+    """The fields to bring back: those that still hold our value."""
+    values: dict[str, Value] = {}
+    for name in (*action.after, *action.parents):
+        before = action.before.get(name)
+        if _holds_ours(shape, action, name, now, parents):
+            values[name] = before
+        elif not same(shape.fields[name], now.values.get(name), before):
+            work.edits += 1
+    return values
+
+
+def _why_kept(
+    work: _Undo,
+    shape: Shape,
+    action: Action,
+    now: Seen,
+    parents: Mapping[tuple[str, str], str],
+) -> str:
+    """Why a record that the apply made must stay; empty: it may be deleted."""
+    if action.object_name in NEVER_DELETED:
+        return "people's records are never deleted"
+    if not work.config.undo_deletes:
+        return "made by the apply, and deleting is switched off"
+    if not shape.deletable:
+        return "made by the apply, and the integration user may not delete"
+    names = (*action.after, *action.parents)
+    is_ours = all(_holds_ours(shape, action, n, now, parents) for n in names)
+    if not is_ours or now.values["CreatedById"] != now.values["LastModifiedById"]:
+        return "made by the apply, and edited by people since"
+    return ""
+
+
+def _restore(work: _Undo, rule: ObjectRule, writes: Sequence[Write]) -> None:
+    for start in range(0, len(writes), work.crm.batch):
+        part = writes[start : start + work.crm.batch]
+        listed = memory.suppressed(work.state)
+        part = [w for w in part if w.record_id not in listed and w.key not in listed]
+        if not part:
+            continue
+        work.lease.renew()
+        answers = work.crm.send(rule.name, rule.external_id, Operation.UPDATE, part)
+        taken = [a.number for a in answers if a.verdict is Verdict.ACCEPTED]
+        work.restored[rule.name] += len(taken)
+        _refused(work, rule, answers, {w.number: w.values for w in part})
+        _book(work, rule, taken)
+
+
+def _delete(
+    work: _Undo, rule: ObjectRule, records: Sequence[tuple[Action, str]]
+) -> None:
+    for start in range(0, len(records), work.crm.batch):
+        part = records[start : start + work.crm.batch]
+        work.lease.renew()
+        answers = work.crm.delete(rule.name, [record_id for _, record_id in part])
+        taken = [
+            part[a.number][0].number for a in answers if a.verdict is Verdict.ACCEPTED
+        ]
+        work.deleted[rule.name] += len(taken)
+        _refused(work, rule, answers, {})
+        _book(work, rule, taken)
+
+
+def _refused(
+    work: _Undo,
+    rule: ObjectRule,
+    answers: Sequence[Answer],
+    values: Mapping[int, Mapping[str, Value]],
+) -> None:
+    for answer in answers:
+        if answer.verdict is not Verdict.ACCEPTED:
+            why = in_words(answer, values.get(answer.number, {}))
+            work.rejected[(rule.name, why)] += 1
+
+
+def _book(work: _Undo, rule: ObjectRule, numbers: Sequence[int]) -> None:
+    """What was taken back is no longer in the ledger, nor matched."""
+    chosen = set(numbers)
+    actions = [a for a in work.plan.actions if a.number in chosen]
+    if not actions:
+        return
+    now = work.clock.now()
+    org_id = work.crm.org.id
+    with work.state.write() as connection:
+        memory.undid(connection, work.plan.plan_id, list(numbers), at=now)
+        memory.unbook(connection, org_id, rule.name, [a.key for a in actions])
+        if rule.is_customer:
+            closed = [
+                (a.account_id, a.customer_id, None)
+                for a in actions
+                if rule.external_id in a.after or a.creates
+            ]
+            memory.match(connection, org_id, rule.name, closed, at=now)
+
+
+def _close(work: _Undo, row: PlanRow, reason: str) -> None:
+    now = work.clock.now()
+    status = row.status if work.rejected else "UNDONE"
+    with work.state.write() as connection:
+        memory.put_plan(
+            connection, replace(row, status=status, reason=reason, applied_at=now)
+        )
+        memory.revoke(connection, work.crm.org.id, work.plan.mapping_hash)
