@@ -35,6 +35,18 @@ def check_job(org: Org, body: Info) -> SObject:
     if sobject is None or sobject.tooling:
         message = f"InvalidEntity : Unable to find object: {body.get('object')}"
         raise ApiError(400, "INVALIDENTITY", message)
+    check_format(body)
+    if operation == "upsert":
+        _check_external(sobject, body.get("externalIdFieldName"))
+    return sobject
+
+
+def check_format(body: Info) -> None:
+    """Refuses a content type, line ending or delimiter that Bulk 2.0 has not.
+
+    Raises:
+        ApiError: INVALIDJOB.
+    """
     if body.get("contentType", "CSV") != "CSV":
         raise ApiError(400, "INVALIDJOB", "InvalidJob : Only CSV is supported")
     for name, known in (
@@ -44,9 +56,6 @@ def check_job(org: Org, body: Info) -> SObject:
         if body.get(name) is not None and body[name] not in known:
             message = f"InvalidJob : {name} must be one of {', '.join(known)}"
             raise ApiError(400, "INVALIDJOB", message)
-    if operation == "upsert":
-        _check_external(sobject, body.get("externalIdFieldName"))
-    return sobject
 
 
 def _check_external(sobject: SObject, name: Any) -> None:

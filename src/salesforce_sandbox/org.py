@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ from salesforce_sandbox.store import Store
 API_VERSION = "v66.0"
 OPEN_CURSORS = 50
 PAGE_SIZE = 2_000
+
+
+@dataclass(slots=True)
+class Extract:
+    """One Bulk 2.0 query job with the sheet that it found, header first."""
+
+    info: dict[str, Any]
+    sheet: list[list[str]]
 
 
 class Org:
@@ -55,6 +64,7 @@ class Org:
         self.limits = Limits()
         self.faults = Faults()
         self.page_size = PAGE_SIZE
+        self.extracts: dict[str, Extract] = {}
         self._cursors: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
         self._cursor_lock = threading.Lock()
         with self.store.writing() as connection:
@@ -173,6 +183,7 @@ class Org:
         self.limits.reset()
         self.sessions.end_all()
         self.page_size = PAGE_SIZE
+        self.extracts.clear()
         with self._cursor_lock:
             self._cursors.clear()
 

@@ -116,7 +116,7 @@ class Store:
         if current is not None:
             yield current
             return
-        with self.engine.connect() as connection:
+        with self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -210,22 +210,20 @@ class Store:
         *,
         deleted: bool,
     ) -> list[Any]:
-        # Plain SQL: several of these run per written row, and building expressions
-        # took most of the time. Names come from the schema, values are bound.
         columns = ", ".join(f'"{n}"' for n in names)
         tests = [f'"{n}" = ?' for n in values]
         if not deleted:
             tests.append('"IsDeleted" = 0')
         where = " AND ".join(tests) or "1"
         sql = f'SELECT {columns} FROM "{sobject.name}" WHERE {where} ORDER BY "Id"'  # noqa: S608
-        return list(connection.exec_driver_sql(sql, tuple(values.values())).all())
+        return _execute(connection, sql, tuple(values.values()))
 
     def insert(self, connection: sa.Connection, sobject: SObject, row: Row) -> None:
         """Writes a new row."""
         columns = ", ".join(f'"{n}"' for n in row)
         places = ", ".join("?" for _ in row)
         sql = f'INSERT INTO "{sobject.name}" ({columns}) VALUES ({places})'  # noqa: S608
-        connection.exec_driver_sql(sql, tuple(row.values()))
+        _execute(connection, sql, tuple(row.values()))
 
     def update(
         self, connection: sa.Connection, sobject: SObject, key: str, changes: Row
@@ -233,7 +231,7 @@ class Store:
         """Writes changed columns of one row."""
         columns = ", ".join(f'"{n}" = ?' for n in changes)
         sql = f'UPDATE "{sobject.name}" SET {columns} WHERE "Id" = ?'  # noqa: S608
-        connection.exec_driver_sql(sql, (*changes.values(), key))
+        _execute(connection, sql, (*changes.values(), key))
 
     def purge(self, connection: sa.Connection, sobject: SObject) -> int:
         """Empties the recycle bin of one object; returns the number of rows."""
@@ -251,6 +249,17 @@ class Store:
                 query = query.where(table.c.IsDeleted.is_(False))
                 total += connection.execute(query).scalar_one()
         return total
+
+
+def _execute(connection: sa.Connection, sql: str, values: tuple[Any, ...]) -> list[Any]:
+    """Runs SQL on the transaction's own driver connection.
+
+    Several statements run for each record that is written, and SQLAlchemy's result
+    objects were two thirds of its cost. Names come from the schema, values are bound.
+    """
+    driver: Any = connection.connection.driver_connection
+    found: list[Any] = driver.execute(sql, values).fetchall()
+    return found
 
 
 def _tune(connection: Any, _record: Any) -> None:

@@ -49,7 +49,7 @@ def read_instant(text: str) -> datetime | None:
     day, clock, _fraction, zone = match.groups()
     zone = "+0000" if zone in {None, "Z"} else str(zone).replace(":", "")
     try:
-        moment = datetime.strptime(f"{day}T{clock}{zone}", "%Y-%m-%dT%H:%M:%S%z")
+        moment = datetime.fromisoformat(f"{day}T{clock}{zone}")
     except ValueError:
         return None
     return moment.astimezone(UTC) if moment.year in YEARS else None
