@@ -1,8 +1,8 @@
 """A lake in a temporary folder, and documents landed in it as an extract would."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 
-import orjson
 import pyarrow as pa
 import pytest
 import xxhash
@@ -30,7 +30,8 @@ class Bench:
     def raw(self, documents, *, at=LANDED, run="run-1", **columns):
         """Rows of raw: a document is a dict, or a text that is stored as it is."""
         texts = [
-            d if isinstance(d, str) else orjson.dumps(d).decode() for d in documents
+            d if isinstance(d, str) else json.dumps(d, ensure_ascii=False)
+            for d in documents
         ]
         plain = [d if isinstance(d, dict) else {} for d in documents]
         rows = {
@@ -41,7 +42,9 @@ class Bench:
             "start_date": [_moment(d, "startDate") or LANDED for d in plain],
             "update_date": [_moment(d, "updateDate") for d in plain],
             "end_date": [_moment(d, "endDate") for d in plain],
-            "status": [d.get("status") for d in plain],
+            "status": [
+                s if isinstance(s := d.get("status"), str) else None for d in plain
+            ],
             "content_hash": [_digest(d, t) for d, t in zip(plain, texts, strict=True)],
             "policy_hash": ["policy"] * len(texts),
             "payload": texts,
@@ -86,8 +89,8 @@ def _moment(document, name):
 
 
 def _digest(document, text):
-    whole = orjson.dumps(document, option=orjson.OPT_SORT_KEYS) if document else text
-    return xxhash.xxh3_128_hexdigest(whole)
+    whole = json.dumps(document, sort_keys=True) if document else text
+    return xxhash.xxh3_128_hexdigest(whole.encode())
 
 
 @pytest.fixture

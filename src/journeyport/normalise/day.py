@@ -12,7 +12,14 @@ import pyarrow.compute as pc
 
 from journeyport.arrow import conform, views
 from journeyport.lake import DayWriter, Lake
-from journeyport.normalise.documents import COUNTS, Columns, Rules, parse, tables_of
+from journeyport.normalise.documents import (
+    COUNTS,
+    Columns,
+    Rules,
+    parse,
+    repeating_keys,
+    tables_of,
+)
 from journeyport.normalise.screening import Fault, Screened, rewritten, screen
 from journeyport.normalise.values import NORMALISER_VERSION, local
 from journeyport.normalise.versions import documents, fingerprint, workspace
@@ -234,49 +241,50 @@ def _parsed(
     payloads: pa.Array,
     seen: Screened,
 ) -> dict[str, pa.Table]:
+    passed = [n for n, payload in enumerate(seen.payloads) if payload is not None]
     if seen.is_plain:
         texts, kept = payloads, live
     else:
-        passed = [n for n, payload in enumerate(seen.payloads) if payload is not None]
         contents = [seen.payloads[place] for place in passed]
         texts = pa.array(contents, pa.binary()).cast(pa.string())
         kept = live.take(pa.array(passed, pa.int64()))
+    # What the strict look lets pass may still spoil the parsing of the whole batch:
+    # half a character, or a key sent twice. Those documents are written plainly.
     try:
         fields = parse(parser, texts)
     except duckdb.Error:
-        # One document spoils the batch: what the strict look let pass, the parser
-        # did not (a key sent twice, half a character). Each is written plainly.
-        _rewrite(parser, rules, seen)
-        return _parsed(parser, rules, live, payloads, seen)
-    return tables_of(fields, kept, rules)
-
-
-def _rewrite(parser: duckdb.DuckDBPyConnection, rules: Rules, seen: Screened) -> None:
-    seen.is_plain = False
-    before = len(seen.faults)
-    changed = False
-    for place, payload in enumerate(seen.payloads):
-        if payload is None or _parses(parser, payload):
-            continue
-        seen.payloads[place] = None
-        try:
-            plain = rewritten(payload, rules.account_id)
-        except ValueError:
-            plain = None
-        if plain is not None and _parses(parser, plain):
-            seen.payloads[place] = plain
-            changed = True
-        else:
-            seen.faults[place] = Fault(
-                "UNREADABLE", "", "The document cannot be parsed."
-            )
-    if not changed and len(seen.faults) == before:
+        spoilt = [n for n in passed if not _parses(parser, seen.payloads[n])]
+    else:
+        spoilt = [passed[place] for place in repeating_keys(fields)]
+        if not spoilt:
+            return tables_of(fields, kept, rules)
+    if not spoilt:
         raise RuntimeError("A batch cannot be parsed, yet each of its documents can.")
+    for place in spoilt:
+        _rewrite(parser, rules, seen, place)
+    return _parsed(parser, rules, live, payloads, seen)
 
 
-def _parses(parser: duckdb.DuckDBPyConnection, payload: bytes | memoryview) -> bool:
+def _rewrite(
+    parser: duckdb.DuckDBPyConnection, rules: Rules, seen: Screened, place: int
+) -> None:
+    payload, seen.is_plain = seen.payloads[place], False
+    seen.payloads[place] = None
     try:
-        parse(parser, pa.array([bytes(payload)], pa.binary()).cast(pa.string()))
+        plain = rewritten(payload, rules.account_id)
+    except ValueError:
+        plain = None
+    if plain is not None and plain != payload and _parses(parser, plain):
+        seen.payloads[place] = plain
+    else:
+        seen.faults[place] = Fault("UNREADABLE", "", "The document cannot be parsed.")
+
+
+def _parses(
+    parser: duckdb.DuckDBPyConnection, payload: bytes | memoryview | None
+) -> bool:
+    try:
+        parse(parser, pa.array([payload], pa.binary()).cast(pa.string()))
     except (duckdb.Error, pa.ArrowInvalid):
         return False
     return True

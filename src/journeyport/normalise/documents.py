@@ -110,6 +110,23 @@ def parse(connection: duckdb.DuckDBPyConnection, payloads: pa.Array) -> Columns:
     return {name: _whole(found.column(name)) for name in found.column_names}
 
 
+def repeating_keys(fields: Columns) -> list[int]:
+    """Positions of the documents that send a key of an open map twice."""
+    found: set[int] = set()
+    for name, shape in document().fields.items():
+        if not isinstance(shape, OpenMap):
+            continue
+        rows = entries(fields[name])
+        keys = rows.items.field("key").dictionary_encode()
+        codes = keys.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        parents = rows.parents.to_numpy(zero_copy_only=False)
+        pairs = parents * (len(keys.dictionary) + 1) + codes
+        values, counts = np.unique(pairs, return_counts=True)
+        twice = values[counts > 1] // (len(keys.dictionary) + 1)
+        found.update(twice.tolist())
+    return sorted(found)
+
+
 def tables_of(fields: Columns, batch: pa.Table, rules: Rules) -> dict[str, pa.Table]:
     """All daily tables of parsed documents, without `_row_hash`.
 

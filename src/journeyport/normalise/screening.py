@@ -94,7 +94,7 @@ def screen(payloads: Iterable[bytes | memoryview | None], account_id: str) -> Sc
     return done
 
 
-def rewritten(payload: bytes | memoryview, account_id: str) -> bytes:
+def rewritten(payload: bytes | memoryview | None, account_id: str) -> bytes:
     """A document taken apart and written plainly, whatever it looks like.
 
     Raises:

@@ -1,0 +1,75 @@
+"""What is new at the source is kept and named."""
+
+import orjson
+
+BASE = {"id": "e", "startDate": "2026-03-05T10:00:00Z"}
+
+
+def test_unknown_fields_are_named_by_path_and_counted(bench):
+    document = BASE | {
+        "mood": "fine",
+        "participants": [{"id": "a", "mood": "fine"}, {"id": "b", "mood": "fine"}],
+        "agentNotes": [{"createdBy": {"id": "x", "team": "T"}}],
+    }
+    bench.land([document])
+    report = bench.conform()
+    assert report.drift == {
+        "unknown field agentNotes[].createdBy.team": 1,
+        "unknown field mood": 1,
+        "unknown field participants[].mood": 2,
+    }
+    assert bench.lake.manifest(bench.account, bench.day).facts["drift"] == report.drift
+    note = bench.row("agent_notes")
+    assert orjson.loads(note["extra"]) == {"createdBy": {"team": "T"}}
+    assert note["created_by_id"] == "x"
+
+
+def test_a_new_value_of_an_enumeration_is_kept_and_named(bench):
+    bench.land([BASE | {"status": "PAUSED", "participants": [{"type": "ROBOT"}]}])
+    report = bench.conform()
+    assert report.rejects == []
+    assert report.drift == {
+        "new value engagements.status=PAUSED": 1,
+        "new value participants.participant_type=ROBOT": 1,
+    }
+    assert bench.row("engagements")["status"] == "PAUSED"
+    assert bench.row("participants")["role"] == "UNKNOWN"
+
+
+def test_an_instant_that_is_none_is_kept_as_sent(bench):
+    bench.land([BASE | {"endDate": "soon", "queues": [{"queuedAt": "later"}]}])
+    report = bench.conform()
+    assert report.rejects == []
+    assert orjson.loads(bench.row("engagements")["extra"]) == {"endDate": "soon"}
+    assert orjson.loads(bench.row("queue_segments")["extra"]) == {"queuedAt": "later"}
+    assert report.drift == {
+        "no instant in endDate": 1,
+        "no instant in queues[].queuedAt": 1,
+    }
+
+
+def test_the_text_of_a_note_is_read_under_either_name(bench):
+    bench.land([BASE | {"agentNotes": [{"text": "one"}, {"note": "two"}]}])
+    assert bench.conform().drift == {}
+    assert [row["note"] for row in bench.rows("agent_notes")] == ["one", "two"]
+
+
+def test_two_different_texts_of_one_note_are_both_kept(bench):
+    bench.land([BASE | {"agentNotes": [{"text": "one", "note": "two"}]}])
+    bench.conform()
+    note = bench.row("agent_notes")
+    assert (note["note"], orjson.loads(note["extra"])) == ("two", {"text": "one"})
+
+
+def test_whole_numbers_may_be_written_as_fractions(bench):
+    bench.land(
+        ['{"id":"e","startDate":"2026-03-05T10:00:00Z","queues":[{"rank":3.0}]}']
+    )
+    assert bench.conform().rejects == []
+    assert bench.row("queue_segments")["rank"] == 3
+
+
+def test_a_field_of_our_own_bookkeeping_name_is_an_unknown_field(bench):
+    bench.land([BASE | {"_extra": "x"}])
+    bench.conform()
+    assert orjson.loads(bench.row("engagements")["extra"]) == {"_extra": "x"}
