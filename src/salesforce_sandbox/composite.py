@@ -19,6 +19,7 @@ from salesforce_sandbox.errors import ApiError, Rejection, not_found
 from salesforce_sandbox.records import Saved, Writer, as_result
 from salesforce_sandbox.rest import DATA
 from salesforce_sandbox.schema import SObject
+from salesforce_sandbox.values import fold
 from salesforce_sandbox.web import Call, Wired, answer
 
 router = APIRouter()
@@ -70,10 +71,10 @@ def upsert(version: str, sobject: str, field: str, call: Wired) -> Response:
     body = call.record()
     records = _records(body)
     written = [_value(record, key.name) for record in records]
-    times = Counter(str(v).casefold() for v in written if v is not None)
+    times = Counter(fold(key, v) for v in written if v is not None)
 
     def attempt(record: dict[str, Any], value: Any) -> Attempt | Rejection:
-        if times[str(value).casefold()] > 1 and value is not None:
+        if value is not None and times[fold(key, value)] > 1:
             message = f"Duplicate external id specified: {value}"
             return Rejection("DUPLICATE_VALUE", message, (key.name,))
         if _kind(record).lower() != found.name.lower():

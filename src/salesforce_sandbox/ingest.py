@@ -11,6 +11,7 @@ from salesforce_sandbox.errors import ApiError, Rejection
 from salesforce_sandbox.org import Org
 from salesforce_sandbox.records import Saved, Writer, outcome
 from salesforce_sandbox.schema import SObject
+from salesforce_sandbox.values import fold
 
 OPERATIONS = frozenset({"insert", "update", "upsert", "delete", "hardDelete"})
 Info = dict[str, Any]
@@ -92,7 +93,7 @@ def key_of(info: Info, header: list[Column], cells: list[str]) -> str | None:
         return None
     for column, cell in zip(header, cells, strict=True):
         if column.target is None and column.field.name.lower() == name and cell:
-            return cell.strip().casefold()
+            return fold(column.field, cell)
     return None
 
 

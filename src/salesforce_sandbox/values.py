@@ -9,6 +9,7 @@ Salesforce keeps whole seconds, so fractions are cut. Rules that need other rows
 from __future__ import annotations
 
 import re
+import string
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ YEARS = range(1700, 4001)
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(?:\.(\d+))?(Z|[+-]\d{2}:?\d{2})?"
 )
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -164,6 +166,16 @@ def _number(field: Field, value: float) -> float:
             f"{field.label}: value outside of valid range on numeric field",
             (field.name,),
         ) from None
+
+
+def fold(field: Field, value: Any) -> str:
+    """Returns a key as the org compares it: of a to z the case does not count.
+
+    The store compares text in the same way, so that two keys are one here exactly when
+    they are one record there.
+    """
+    text = str(value).strip()
+    return text if field.case_sensitive else text.translate(_LOWER)
 
 
 def check(field: Field, value: Any) -> None:

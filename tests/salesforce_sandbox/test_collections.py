@@ -1,5 +1,7 @@
 """Collections and composite: many records, or many requests, in one call."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 KEY = "JP_Customer_Id__c"
 
 
@@ -83,6 +85,24 @@ def test_external_ids_match_whatever_their_case(client):
     assert (result["id"], result["created"]) == (made, False)
     (found,) = client.query(f"SELECT {KEY} FROM Contact")
     assert found[KEY] == "AbC"
+
+
+def test_keys_that_differ_beyond_a_to_z_are_two(client):
+    records = [{KEY: key, "LastName": "X"} for key in ("straße", "strasse", "Ä", "ä")]
+    results = client.upsert("Contact", KEY, records)
+    assert [r["success"] for r in results] == [True] * 4
+
+
+def test_writers_at_once_make_one_record_of_one_key(client):
+    def write(number):
+        record = {KEY: "c1", "LastName": f"X{number}"}
+        (result,) = client.upsert("Contact", KEY, [record])
+        return result
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(write, range(24)))
+    assert sum(r["created"] for r in results) == 1
+    assert len({r["id"] for r in results}) == len(client.rows("Contact")) == 1
 
 
 def test_null_empties_and_an_absent_field_stays(client):

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from salesforce_sandbox.cli import app
 from salesforce_sandbox.errors import SchemaError
 from salesforce_sandbox.schema import load, merge
-from salesforce_sandbox.serve import running
+from salesforce_sandbox.serve import Address, running
 
 CONTACTS = [
     {"LastName": "Lovelace", "Email": "ada@example.org"},
@@ -67,6 +67,16 @@ def test_one_line_says_how_to_reach_it_and_contacts_are_seeded_once(tmp_path):
             assert process.wait(timeout=30) == 0
             assert process.stdout.read() == ""
     assert lines[0]["org_id"] == lines[1]["org_id"]
+
+
+def test_a_production_org_with_person_accounts_says_so(tmp_path, connect):
+    options = ("--production", "--person-accounts")
+    with serving(tmp_path, *options) as (line, _):
+        client = connect(Address(**line))
+        (org,) = client.query("SELECT IsSandbox FROM Organization")
+        fields = client.get("sobjects/Account/describe").json()["fields"]
+    assert org["IsSandbox"] is False
+    assert "PersonEmail" in {f["name"] for f in fields}
 
 
 def test_an_interrupt_ends_it_without_a_traceback(tmp_path):
