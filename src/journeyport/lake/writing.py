@@ -112,6 +112,8 @@ class TableFile:
 
     def drop(self) -> None:
         """Leave what was there; nothing happens after `keep`."""
+        if self._writer.is_open:
+            self._writer.close()
         self._draft.drop()
 
     def _group(self, rows: int) -> None:

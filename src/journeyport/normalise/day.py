@@ -350,7 +350,7 @@ def stale_days(
             stale[day] = ["never normalised"]
             continue
         reasons = [
-            f"table {table.name} is version {table.version}"
+            f"table {table.name} is now version {BY_NAME[table.name].version}"
             for table in DAILY
             if table.name not in manifest.tables
             or manifest.tables[table.name].version != BY_NAME[table.name].version

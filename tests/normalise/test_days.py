@@ -1,0 +1,137 @@
+"""Days made again: the same, or named as stale."""
+
+import dataclasses
+from datetime import date
+
+import pytest
+
+from journeyport import normalise, tables
+from journeyport.normalise import day as day_module
+
+BASE = {"id": "e", "startDate": "2026-03-05T10:00:00Z"}
+RULES = normalise.AccountRules("ABCDEF")
+STRENGTHS = {"accountIds": "VERY_STRONG", "emailAddresses": "STRONG"}
+
+
+def test_a_second_normalisation_changes_nothing(bench):
+    bench.land([BASE])
+    assert bench.conform(run_id="one").changed
+    again = bench.conform(run_id="two")
+    assert not again.changed
+    assert bench.lake.manifest("ABCDEF", bench.day).run_id == "one"
+
+
+def test_days_made_in_one_go_equal_days_made_one_by_one(bench, make_bench):
+    other = make_bench("other")
+    days = [date(2026, 3, 5), date(2026, 3, 6)]
+    for lake in (bench, other):
+        for day in days:
+            lake.land([BASE | {"startDate": f"{day}T10:00:00Z"}], day=day, run="r")
+    for day in days:
+        bench.conform(day=day)
+    together = list(
+        normalise.conform_days(other.lake, RULES, days, run_id="x", strengths=STRENGTHS)
+    )
+    assert [report.day for report in together] == days
+    for day in days:
+        mine, theirs = (b.lake.manifest("ABCDEF", day) for b in (bench, other))
+        assert mine.tables == theirs.tables
+
+
+def test_a_day_in_order_is_not_stale(bench):
+    bench.land([BASE])
+    bench.conform()
+    assert normalise.stale_days(bench.lake, RULES, STRENGTHS) == {}
+
+
+def test_a_landed_day_without_tables_is_stale(bench):
+    bench.land([BASE])
+    stale = normalise.stale_days(bench.lake, RULES, STRENGTHS)
+    assert stale == {bench.day: ["never normalised"]}
+
+
+def test_a_raised_table_version_makes_its_days_stale_and_says_which(bench, monkeypatch):
+    bench.land([BASE])
+    bench.conform()
+    raised = dataclasses.replace(tables.TRANSFERS, version=2)
+    monkeypatch.setitem(tables.BY_NAME, "transfers", raised)
+    stale = normalise.stale_days(bench.lake, RULES, STRENGTHS)
+    assert stale == {bench.day: ["table transfers is now version 2"]}
+    bench.conform()
+    assert normalise.stale_days(bench.lake, RULES, STRENGTHS) == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "strengths", "why"),
+    [
+        (normalise.AccountRules("ABCDEF", "DE"), STRENGTHS, "region changed"),
+        (
+            normalise.AccountRules("ABCDEF", "US", "Europe/Berlin"),
+            STRENGTHS,
+            "timezone changed",
+        ),
+        (RULES, {"accountIds": "WEAK"}, "strengths changed"),
+    ],
+)
+def test_other_rules_make_a_day_stale(bench, rules, strengths, why):
+    bench.land([BASE])
+    bench.conform()
+    stale = normalise.stale_days(bench.lake, rules, strengths)
+    assert stale == {bench.day: [why]}
+
+
+def test_new_value_rules_make_a_day_stale(bench, monkeypatch):
+    bench.land([BASE])
+    bench.conform()
+    monkeypatch.setattr(day_module, "NORMALISER_VERSION", 2)
+    stale = normalise.stale_days(bench.lake, RULES, STRENGTHS)
+    assert stale == {bench.day: ["normaliser_version changed"]}
+
+
+def test_agents_are_one_row_over_all_the_ids_they_go_by(bench):
+    agent = {"type": "AGENT", "id": "AG-1", "agentDisplayName": "Ann", "extension": "5"}
+    bench.land(
+        [
+            BASE | {"participants": [agent, {"type": "EXTERNAL", "id": "x"}]},
+            BASE
+            | {
+                "id": "f",
+                "startDate": "2026-03-05T11:00:00Z",
+                "queues": [{"queueId": "Q1", "agentId": "ag-1", "queueName": "Old"}],
+                "transfers": [
+                    {
+                        "initiatingAgentId": "ag-2",
+                        "queueId": "q1",
+                        "queueName": "New",
+                        "destinationAgentId": "AG-1",
+                        "destinationAgentName": "Ann L",
+                        "fallbackQueueId": "q9",
+                    }
+                ],
+                "agentNotes": [{"createdBy": {"id": "ag-3", "name": "Cy"}}],
+            },
+        ]
+    )
+    bench.conform()
+    made = normalise.conform_snapshots(bench.lake, ["ABCDEF"], run_id="r")
+    agents = bench.lake.read_snapshot("agents").to_pylist()
+    assert [(a["agent_id"], a["display_name"]) for a in agents] == [
+        ("ag-1", "Ann L"),
+        ("ag-2", None),
+        ("ag-3", "Cy"),
+    ]
+    assert [a["engagement_count"] for a in agents] == [2, 1, 1]
+    assert agents[0]["extension"] == "5"
+    queues = bench.lake.read_snapshot("queues").to_pylist()
+    assert [(q["queue_id"], q["engagement_count"]) for q in queues] == [
+        ("q1", 1),
+        ("q9", 0),
+    ]
+    assert made["agents"].changed
+    again = normalise.conform_snapshots(bench.lake, ["ABCDEF"], run_id="s")
+    assert not any(manifest.changed for manifest in again.values())
+
+
+def test_snapshots_of_an_account_without_days_are_empty(bench):
+    normalise.conform_snapshots(bench.lake, ["ABCDEF"], run_id="r")
+    assert len(bench.lake.read_snapshot("agents")) == 0
