@@ -133,7 +133,7 @@ class World:
     def person(self, customer_id: str, *numbers: int, **facts: Any) -> Person:
         """Add somebody, with an engagement per number."""
         facts.setdefault("email", f"{customer_id}@example.org")
-        rows = [engagement(n, day=1 + n % 8) for n in numbers]
+        rows = [engagement(n, day=1 + n % 2) for n in numbers]
         self.people.append(Person(customer_id, engagements=rows, **facts))
         return self.people[-1]
 
@@ -160,6 +160,7 @@ class World:
 
     def plan(self, org: Any, **how: Any) -> crm.Plan:
         self.nights += 1
+        self.clock.advance(timedelta(minutes=1))
         return crm.make_plan(
             self.lake,
             self.state,
@@ -173,6 +174,7 @@ class World:
 
     def apply(self, org: Any, plan: crm.Plan, **how: Any) -> crm.ApplyReport:
         self.nights += 1
+        self.clock.advance(timedelta(minutes=1))
         return crm.apply_plan(
             plan.plan_id,
             "a test",
@@ -197,6 +199,7 @@ class World:
 
     def night(self) -> crm.CrmReport:
         self.nights += 1
+        self.clock.advance(timedelta(minutes=1))
         return crm.nightly(
             self.lake,
             self.state,

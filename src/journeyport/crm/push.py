@@ -210,7 +210,10 @@ def resume(push: Push) -> None:
 def _await(push: Push, row: JobRow, actions: Sequence[Action]) -> list[Action]:
     """Wait for a job and book its answers; returns what it did not decide."""
     state = push.crm.job_state(row.job_id, row.object_name)
-    while state in (JobState.RUNNING, JobState.OPEN):
+    if state is JobState.OPEN:  # it could not be filled: nothing of it ran
+        push.crm.drop_job(row.job_id, row.object_name)
+        state = JobState.LOST
+    while state is JobState.RUNNING:
         push.lease.renew()
         push.pause(push.config.poll)
         state = push.crm.job_state(row.job_id, row.object_name)

@@ -5,7 +5,7 @@ Bulk 2.0 is in `bulk`; what an error means for one record is in `reasons`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 from urllib.parse import quote
@@ -84,7 +84,7 @@ class SalesforceCrm:
         self._shapes: dict[str, Shape | None] = {}
         try:
             with translated("signing in"):
-                self.sf = Salesforce(**_sign_in(config), session=self._session)
+                self.sf = _signed_in(config, self._session)
             self.org = self._organization()
         except JourneyportError:
             self.close()
@@ -223,11 +223,18 @@ class SalesforceCrm:
         operation: Operation,
         writes: Sequence[Write],
     ) -> None:
-        """Upload the rows and close the job, so that it runs."""
+        """Upload the rows and close the job, so that it runs.
+
+        A refused second upload or closing means that the first one got through and
+        its answer was lost; rows that did not get through show up as unsent.
+        """
         rows = bulk.sheet(key, operation, writes)
-        with translated(f"filling a job for {object_name}"):
-            bulk.renewed(self.sf, object_name, "upload_job_data", job_id, rows)
-            bulk.renewed(self.sf, object_name, "close_job", job_id)
+        for call, *more in (("upload_job_data", rows), ("close_job",)):
+            with (
+                suppress(SalesforceMalformedRequest),
+                translated(f"filling a job for {object_name}"),
+            ):
+                bulk.renewed(self.sf, object_name, call, job_id, *more)
 
     def job_state(self, job_id: str, object_name: str) -> JobState:
         """Where the job stands."""
@@ -386,6 +393,20 @@ def first_error(error: SalesforceError) -> tuple[str, str]:
     if isinstance(content, list) and content and isinstance(content[0], dict):
         return str(content[0].get("errorCode", "")), str(content[0].get("message", ""))
     return "", ""
+
+
+def _signed_in(config: CrmConfig, session: requests.Session) -> Salesforce:
+    try:
+        return Salesforce(**_sign_in(config), session=session)
+    except (AttributeError, OSError, ValueError) as error:
+        # The library takes any answer for the one it expects, and the key file for
+        # readable; requests' own errors are OSErrors and go on as they are.
+        if isinstance(error, requests.RequestException):
+            raise
+        raise AccessError(
+            "The Salesforce sign-in failed: the answer was none of a token endpoint, "
+            "or the private key file cannot be used; check domain, base URL and key."
+        ) from None
 
 
 def _sign_in(config: CrmConfig) -> dict[str, Any]:

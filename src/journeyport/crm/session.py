@@ -17,6 +17,10 @@ REPEATABLE = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 """Every PATCH of ours names its record, so that sending it twice ends the same."""
 
 
+READS = 4
+"""How often an answer that breaks off is asked for, at most."""
+
+
 class Adapter(HTTPAdapter):
     """Sends a request with a time limit, to the base URL where one is set."""
 
@@ -47,7 +51,16 @@ class Adapter(HTTPAdapter):
                 (self._base.scheme, self._base.netloc, path.path, path.query, "")
             )
         kwargs["timeout"] = kwargs.get("timeout") or self._timeout
-        return super().send(request, *args, **kwargs)
+        for left in reversed(range(READS if request.method in REPEATABLE else 1)):
+            response = super().send(request, *args, **kwargs)
+            try:
+                _ = response.content  # here, so that a torn answer is asked for again
+            except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError):
+                if not left:
+                    raise
+            else:
+                return response
+        raise requests.exceptions.RetryError("No whole answer came.")
 
     def _count(self, method: str, path: str) -> None:
         if path.endswith("/oauth2/token"):

@@ -1,0 +1,226 @@
+"""What goes wrong on the way: nothing is lost, nothing is sent twice to no purpose."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from journeyport import crm
+from journeyport.errors import (
+    AccessError,
+    LeaseError,
+    PermanentError,
+    QuotaError,
+    TransientError,
+)
+from journeyport.state import crm as memory
+from journeyport.state import leases, rejects
+
+
+@pytest.fixture
+def ready(world, sandbox):
+    """Twelve matched customers with an engagement each, in an org approved before."""
+    for n in range(12):
+        sandbox.add("Contact", {"LastName": f"P{n}", "Email": f"c{n}@example.org"})
+        world.person(f"c{n}", n)
+    world.write()
+    return world
+
+
+@pytest.fixture
+def approved(ready):
+    """The same, delivered; then everybody gets another engagement."""
+    ready.deliver()
+    for n, person in enumerate(ready.people):
+        person.engagements.append(ready.engagement(100 + n, day=3))
+    ready.write()
+    return ready
+
+
+def in_step(world) -> bool:
+    with crm.connect(world.config) as org:
+        mapping = crm.load_mapping(None)
+        report = crm.verify(world.lake, world.state, org, mapping, clock=world.clock)
+    return report.ok and report.counts["JP_Engagement__c"]["in step"] == 24
+
+
+def bulk(world):
+    world.config = replace(world.config, bulk_from=5)
+
+
+@pytest.mark.parametrize("by", ["collections", "bulk"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "unavailable", "path": "/services/data"},
+        {"kind": "session_expired", "path": "/(composite|jobs)"},
+        {"kind": "lost_answer", "path": "/(composite|jobs)", "method": "PATCH"},
+        {"kind": "row_lock", "times": 3},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_a_passing_fault_leaves_the_end_state_right(approved, sandbox, fault, by):
+    if by == "bulk":
+        bulk(approved)
+    sandbox.admin("POST", "/faults", fault)
+    report = approved.night()
+    assert report.applied is not None
+    assert report.applied.status == "APPLIED"
+    assert not report.applied.rejected
+    assert in_step(approved)
+    assert approved.night().plan.actions == ()
+
+
+def test_an_answer_lost_for_good_is_found_by_the_same_plan(approved, sandbox):
+    sandbox.admin(
+        "POST", "/faults", {"kind": "lost_answer", "path": "/composite", "times": 9}
+    )
+    with pytest.raises(TransientError):
+        approved.night()
+    sandbox.admin("DELETE", "/faults")
+    plan = memory.plans(approved.state)[0]
+    with crm.connect(approved.config) as org:
+        planned = crm.planfile.load(approved.config.plan_dir, plan.plan_id)
+        sandbox.admin("DELETE", "/calls")
+        report = approved.apply(org, planned)
+    assert report.status == "APPLIED"
+    assert report.writes == len(planned.actions)
+    assert in_step(approved)
+
+
+def test_a_broken_off_job_is_taken_up_by_its_id(approved, sandbox):
+    bulk(approved)
+    sandbox.admin("POST", "/faults", {"kind": "unavailable_polling", "times": 12})
+    with pytest.raises(TransientError):
+        approved.night()
+    sandbox.admin("DELETE", "/faults")
+    row = memory.plans(approved.state)[0]
+    (job,) = memory.open_jobs(approved.state, row.org_id, row.plan_id)
+    before = len(sandbox.admin("GET", "/calls"))
+    with crm.connect(approved.config) as org:
+        planned = crm.planfile.load(approved.config.plan_dir, row.plan_id)
+        report = approved.apply(org, planned)
+    assert before
+    assert report.status == "APPLIED"
+    assert not memory.open_jobs(approved.state, row.org_id, row.plan_id)
+    assert in_step(approved)
+    assert job.object_name in {"Contact", "JP_Engagement__c"}
+
+
+def test_rows_a_failed_job_left_go_out_all_the_same(approved, sandbox):
+    bulk(approved)
+    sandbox.admin("POST", "/faults", {"kind": "job_failed", "rows": 4})
+    report = approved.night()
+    assert report.applied.status == "APPLIED"
+    assert in_step(approved)
+
+
+def test_a_used_up_quota_stops_the_run_and_the_plan_goes_on_later(approved, sandbox):
+    fault = {"kind": "request_limit", "path": "/composite", "times": 1}
+    sandbox.admin("POST", "/faults", fault)
+    with pytest.raises(QuotaError, match="go on with the same plan"):
+        approved.night()
+    row = memory.plans(approved.state)[0]
+    with crm.connect(approved.config) as org:
+        planned = crm.planfile.load(approved.config.plan_dir, row.plan_id)
+        assert approved.apply(org, planned).status == "APPLIED"
+    assert in_step(approved)
+
+
+def test_a_refused_sign_in_says_what_to_check(ready):
+    login = replace(ready.config.login, consumer_secret="wrong")
+    ready.config = replace(ready.config, login=login)
+    with pytest.raises(AccessError, match="consumer key and secret") as caught:
+        ready.night()
+    assert "wrong" not in str(caught.value)
+
+
+def test_a_session_that_never_works_ends_in_one_sentence(ready, sandbox):
+    sandbox.admin(
+        "POST",
+        "/faults",
+        {"kind": "session_expired", "times": 50, "path": "/services/data"},
+    )
+    with pytest.raises(AccessError, match="refused the session"):
+        ready.night()
+
+
+def test_a_second_writer_is_kept_out(ready, sandbox):
+    plan = ready.night().plan
+    name = f"crm/{plan.org.id}/Contact"
+    with (
+        leases.held(ready.state, [name], run_id="other", clock=ready.clock),
+        crm.connect(ready.config) as org,
+        pytest.raises(LeaseError, match="other"),
+    ):
+        ready.apply(org, plan)
+    assert not sandbox.rows("JP_Engagement__c")
+
+
+@pytest.mark.parametrize(
+    ("guards", "words"),
+    [
+        ({"records": 3}, "24 records are more than the 3"),
+        ({"calls": 1}, "API calls are more than the 1"),
+        ({"calls_share": 0.0}, "share of the"),
+        ({"storage_share": 0.0}, "storage would be"),
+    ],
+)
+def test_a_guard_stops_a_run_before_its_first_write(ready, sandbox, guards, words):
+    strict = replace(ready.config.guards, **guards)
+    ready.config = replace(ready.config, guards=strict)
+    plan = ready.night().plan
+    assert any(words in sentence for sentence in plan.refusals)
+    with (
+        crm.connect(ready.config) as org,
+        pytest.raises(PermanentError, match="Nothing was written"),
+    ):
+        ready.apply(org, plan)
+    assert all(row["JP_Customer_Id__c"] is None for row in sandbox.rows("Contact"))
+
+
+def test_blanking_too_many_fields_stops_a_run(approved, sandbox):
+    for person in approved.people:
+        for row in person.engagements:
+            row["topic"] = None
+            row["end_date"] = None
+    approved.write()
+    strict = replace(approved.config.guards, blanked_share=0.2)
+    approved.config = replace(approved.config, guards=strict)
+    report = approved.night()
+    assert report.red
+    assert any("would blank a field" in sentence for sentence in report.plan.refusals)
+    assert report.applied is None
+    assert all(row["JP_Topic__c"] for row in sandbox.rows("JP_Engagement__c"))
+
+
+def test_the_suppression_list_is_looked_at_before_each_write(ready, sandbox):
+    plan = ready.night().plan
+    crm.suppress(
+        ready.state, "ABCDEF:c3", author="dpo", reason="objected", clock=ready.clock
+    )
+    with crm.connect(ready.config) as org:
+        ready.apply(org, plan)
+        report = ready.apply(org, plan, confirm=True)
+    assert report.status == "APPLIED"
+    assert report.suppressed == 2
+    held = {row["JP_Customer_Id__c"] for row in sandbox.rows("Contact")}
+    assert "ABCDEF:c3" not in held
+    assert len(sandbox.rows("JP_Engagement__c")) == 11
+
+
+def test_a_refused_record_rests_longer_each_time_and_ends_sent(approved, sandbox):
+    sandbox.admin("POST", "/faults", {"kind": "row_lock", "times": 400})
+    report = approved.night()
+    assert report.applied.writes == 0
+    assert report.red
+    kept = rejects.all_rows(approved.state)
+    assert {r["code"] for r in kept} == {"UNABLE_TO_LOCK_ROW"}
+    assert all(r["object_name"] and r["record_key"] and r["reason"] for r in kept)
+    sandbox.admin("DELETE", "/faults")
+    assert approved.night().plan.actions == ()
+    approved.clock.advance(timedelta(hours=13))
+    report = approved.night()
+    assert report.applied.status == "APPLIED"
+    assert rejects.all_rows(approved.state) == []
+    assert in_step(approved)
