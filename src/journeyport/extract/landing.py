@@ -96,6 +96,7 @@ def land(
         end=opening.end,
         source_clock=opening.source_clock,
         failure=failure,
+        opening_breaches=opening.breaches,
     )
 
 

@@ -31,12 +31,14 @@ class Opening:
         source_clock: it was fixed by the source's clock, not by ours.
         filters: the base filters, each walked on its own; `((),)` is none.
         seen: what the walks learn for each other.
+        breaches: assumptions that the first answer broke.
     """
 
     end: datetime
     source_clock: bool
     filters: tuple[tuple[str, ...], ...]
     seen: Seen
+    breaches: frozenset[Breach] = frozenset()
 
     @property
     def coverage(self) -> str:
@@ -90,11 +92,14 @@ def open_account(
         ask = Ask(ask.lo, ask.hi, channels=filters[0], purpose="opening")
         answer = source.search(account, ask)
     broken = breaches(account, ask, answer, options.rules)
+    if answer.not_found:
+        broken.clear()  # what that means is found out by the walks
     if answer.rows and not broken & {Breach.TENANT, Breach.BOUNDS}:
         seen.learn(Ask(ask.lo, ask.hi, channels=ask.channels, purpose="canary"), answer)
     now, source_clock = source.now()
     settle = options.settle if options.rules.frozen_end else timedelta()
-    return Opening(floor_to(now - settle, SECOND), source_clock, filters, seen)
+    end = floor_to(now - settle, SECOND)
+    return Opening(end, source_clock, filters, seen, frozenset(broken))
 
 
 def _batches(

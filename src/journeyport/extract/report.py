@@ -1,5 +1,6 @@
 """What extraction is told and what it reports: options, account-days, totals."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -125,6 +126,7 @@ class LandReport:
         end: the frozen end.
         source_clock: the end was fixed by the source's clock, not by ours.
         failure: what ended the walk before its last day; None: nothing did.
+        opening_breaches: assumptions that the very first answer broke.
     """
 
     account: str
@@ -134,6 +136,15 @@ class LandReport:
     end: datetime
     source_clock: bool
     failure: JourneyportError | None = None
+    opening_breaches: frozenset[str] = frozenset()
+
+    @property
+    def breaches(self) -> dict[str, int]:
+        """All assumptions broken, with in how many answers."""
+        found = Counter(self.opening_breaches)
+        for landing in self.days:
+            found.update(landing.breaches)
+        return dict(sorted(found.items()))
 
     @property
     def touched(self) -> list[tuple[str, date]]:

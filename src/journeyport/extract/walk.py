@@ -150,6 +150,7 @@ class Walk:
     _calls: int = field(default=0, init=False)
     _tick: timedelta = field(default=MILLISECOND, init=False)
     _first_total: int | None = field(default=None, init=False)
+    _partial: bool = field(default=False, init=False)
     _reread: bool = field(default=False, init=False)
 
     def taken(self) -> list[Row]:
@@ -174,20 +175,21 @@ class Walk:
         """Walk; where fewer rows were found than counted at first, count and repeat.
 
         Erasures explain a first total that was higher. Rows that the source still
-        counts and that no answer showed do not.
+        counts and that no answer showed do not. Where the first answer was to a longer
+        window, this one has no first total and is counted in any case.
         """
         lo, hi = self.window.lo, self.window.hi
         for _ in range(_WALKS):
             yield from self._descend(lo, hi)
-            found, first = len(self._dates), self._first_total
             if not (self.rules.count and self.seen.total_trusted):
                 return
-            if first is None or found >= first:
+            found, first = len(self._dates), self._first_total
+            if not self._partial and (first is None or found >= first):
                 return
             answer = yield from self._ask(lo, hi, size=1)
             if answer.total is None or answer.total <= found:
                 return
-            self._first_total = None
+            self._first_total, self._partial = None, False
         self._unproven(Breach.COUNT)
 
     def _descend(self, lo: datetime, hi: datetime) -> _Part:
@@ -196,7 +198,7 @@ class Walk:
         while True:
             answer = yield from self._given_or_asked(lo, bound)
             if last is not None and self._lacks(answer, last, bound):
-                bound, answer = yield from self._find(last, lo, bound, answer)
+                bound, answer = yield from self._find(lo, bound, answer)
             if self.rules.order and disorder(answer):
                 yield from self._halve(lo, bound)
                 return
@@ -222,7 +224,8 @@ class Walk:
         if not self._usable(ask, answer):
             return (yield from self._ask(lo, bound))
         # The total of a longer window closes nothing here.
-        return answer if ask.lo == lo else replace(answer, total=None)
+        self._partial = ask.lo != lo
+        return replace(answer, total=None) if self._partial else answer
 
     def _stuck(self, lo: datetime, bound: datetime) -> Generator[Ask, Answer, datetime]:
         """Nothing older than one tick came: read the tick, go on below it."""
@@ -247,7 +250,7 @@ class Walk:
         found = len({row.key for row in answer.rows})
         if found == 0 or not self.seen.total_trusted:
             return found == 0 and (answer.total == 0 or not self.seen.total_trusted)
-        if self.rules.short_page and found >= min(PAGE, self.seen.largest):
+        if self.rules.short_page and len(answer.rows) >= min(PAGE, self.seen.largest):
             return False
         return found == answer.total if self.rules.rows_equal_total else found < PAGE
 
@@ -273,39 +276,43 @@ class Walk:
         """Page through one tick until two reads in a row agree."""
         before: set[str] | None = None
         for _ in range(_READS):
-            keys, total = yield from self._read_pages(lo, hi)
+            keys, totals = yield from self._read_pages(lo, hi)
             agreed = keys == before or not self.rules.reread
-            if agreed and self._counts(len(keys), total):
+            if agreed and self._counts(len(keys), totals):
                 self._reread = True
                 return
             before = keys
         self._unproven(Breach.TICK)
 
-    def _counts(self, found: int, total: int | None) -> bool:
-        """Whether the total speaks for what two reads agree on, or is itself a lie.
+    def _counts(self, found: int, totals: set[int | None]) -> bool:
+        """Whether the totals speak for what two reads agree on, or are themselves lies.
 
         Below the rows it is a lie; above them, too, where they are a short page, which
-        shows that there is no more. Above several full pages it may be the paging.
+        shows that there is no more. Above several full pages it may be the paging, and
+        totals that differ within one read are of a tick that moves, or of two copies.
         """
-        if not self.seen.total_trusted or total == found:
+        if not self.seen.total_trusted or totals == {found}:
             return True
-        if total is not None and total > found >= self.seen.largest:
+        least = min(total or 0 for total in totals)
+        if len(totals) > 1 or least > found >= self.seen.largest:
             return False
         self._lie()
         return True
 
     def _read_pages(
         self, lo: datetime, hi: datetime
-    ) -> Generator[Ask, Answer, tuple[set[str], int | None]]:
+    ) -> Generator[Ask, Answer, tuple[set[str], set[int | None]]]:
         keys: set[str] = set()
+        totals: set[int | None] = set()
         for number in range(1, _PAGES + 1):
             answer = yield from self._ask(lo, hi, number=number)
+            totals.add(answer.total)
             if not answer.rows:
-                return keys, answer.total
+                return keys, totals
             keys |= {row.key for row in answer.rows}
-            short = number > 1 or len(answer.rows) < self.seen.largest
+            short = len(answer.rows) < self.seen.largest
             if short and self.seen.total_trusted and answer.total == len(keys):
-                return keys, answer.total
+                return keys, totals
         return self._unproven(Breach.TICK)
 
     # the row that gave the bound
@@ -318,15 +325,21 @@ class Walk:
         return oldest is None or oldest.start < bound - self._tick
 
     def _find(
-        self, row: _Oldest, lo: datetime, bound: datetime, answer: Answer
+        self, lo: datetime, bound: datetime, answer: Answer
     ) -> Generator[Ask, Answer, tuple[datetime, Answer]]:
-        """The row that gave the bound did not come back: find out why."""
+        """The row that gave the bound did not come back: find out why.
+
+        It was erased, which the claim allows, only if a wider question reaches below
+        the bound and shows nothing either that the answer should have held.
+        """
         wider = floor_to(bound, SECOND) + SECOND
         again = yield from self._ask(lo, wider)
-        if all(r.key != row.key for r in again.rows):
-            return bound, answer  # erased in between, which the claim allows
+        absent = _absent(answer, again, bound)
+        reached = _oldest(again)
+        if not absent and (reached is None or reached.start < bound - self._tick):
+            return bound, answer
         third = yield from self._ask(lo, bound)
-        if any(r.key == row.key for r in third.rows):
+        if absent & {row.key for row in third.rows}:
             self._notes[Breach.STALE] += 1
             return bound, third
         self._coarse()
@@ -356,7 +369,7 @@ class Walk:
         answer = yield ask
         if not answer.not_found:
             return answer
-        if self.rules.canary:
+        for _ in range(_TRIES if self.rules.canary else 0):
             yield from self._sing()
             self._calls += 1
             answer = yield ask
@@ -370,7 +383,9 @@ class Walk:
             self._unproven(Breach.NOT_FOUND)
         self._calls += 1
         answer = yield self.seen.canary
-        if not answer.rows:
+        found = breaches(self.account, self.seen.canary, answer, self.rules)
+        self._notes.update(found - {Breach.TOTAL} if answer.not_found else found)
+        if not answer.rows or Breach.TENANT in found:
             self._unproven(Breach.NOT_FOUND)
 
     def _usable(self, ask: Ask, answer: Answer) -> bool:
@@ -415,3 +430,17 @@ def _oldest(answer: Answer) -> _Oldest | None:
         if row.start is not None and row.upper is not None:
             return _Oldest(row.key, row.start, row.upper)
     return None
+
+
+def _absent(answer: Answer, wider: Answer, bound: datetime) -> set[str]:
+    """Rows up to the bound that a wider answer shows and this one should have held."""
+    shown = {row.key for row in answer.rows}
+    oldest = _oldest(answer)
+    return {
+        row.key
+        for row in wider.rows
+        if row.start is not None
+        and row.start <= bound
+        and row.key not in shown
+        and (oldest is None or row.start > oldest.start)
+    }

@@ -1,0 +1,83 @@
+"""The walk against a hostile model source, by seed: what it must never do."""
+
+import os
+from datetime import timedelta
+
+import pytest
+from adversary import naive, violations, walked
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from model_source import Traits
+
+SEEDS = int(os.environ.get("JOURNEYPORT_TEST_SEEDS", "1000"))
+CHUNKS = 10
+STEP = SEEDS // CHUNKS
+
+
+def check(seeds):
+    broken = {}
+    for seed in seeds:
+        found = violations(walked(seed))
+        if found:
+            broken[seed] = found
+    assert not broken
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_whatever_a_source_does_what_is_claimed_is_there(chunk):
+    check(range(chunk * STEP, (chunk + 1) * STEP))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("chunk", range(19))
+def test_twenty_thousand_sources_find_no_way_round_the_claim(chunk):
+    check(range((chunk + 1) * 1000, (chunk + 2) * 1000))
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    traits=st.builds(
+        Traits,
+        rows=st.sampled_from((0, 1, 2, 49, 50, 51, 120)),
+        churn=st.sampled_from((0.0, 0.5, 1.5)),
+        bunch=st.sampled_from((0, 0, 49, 50, 51, 120)),
+        micro=st.booleans(),
+        coarse=st.booleans(),
+        exclusive=st.booleans(),
+        page_cap=st.sampled_from((50, 50, 20, 7)),
+        shuffled=st.sampled_from((0.0, 0.0, 0.2, 1.0)),
+        shuffled_ties=st.booleans(),
+        write_lag=st.booleans(),
+        stale=st.sampled_from((0.0, 0.0, 0.2)),
+        empty_is_404=st.booleans(),
+    ),
+)
+@settings(
+    max_examples=100,
+    deadline=timedelta(seconds=20),
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+def test_no_combination_of_traits_finds_a_way_round_the_claim(seed, traits):
+    assert not violations(walked(seed, traits=traits))
+
+
+def test_paging_by_number_loses_what_the_walk_keeps_on_the_same_seeds():
+    # Calm sources but for what happens between two answers.
+    traits = Traits(rows=300, churn=0.7)
+    lost = sum(len(naive(seed, traits)[0]) for seed in range(40))
+    kept = sum(len(walked(seed, traits=traits).lost) for seed in range(40))
+    assert lost > 0
+    assert kept == 0
+
+
+def test_a_walk_costs_one_call_for_more_than_45_rows():
+    traits = Traits(rows=2000, churn=0.5)
+    calls = rows = 0
+    for seed in range(3):
+        outcome = walked(seed, traits=traits, window_rows=1000, concurrency=4)
+        assert outcome.proof == "PROVEN"
+        calls += outcome.calls
+        rows += len(outcome.rows)
+    assert rows / calls >= 45
