@@ -28,27 +28,31 @@ def daily_tables(
         made = night.conform(
             site.run(context.run),
             rules=site.rules,
-            days=days,
+            # A night makes what something came for; whoever chose days gets those.
+            days=[] if context.job_name == "nightly" else days,
             strengths=site.identity.strengths,
             policy=site.options.policy.hash,
             landed=site.landed,
         )
     site.told["tables"] = made.told()
-    for day, rows in made.rows.items():
+    others = {report.day for report in made.reports} - set(days)
+    for day in sorted({*days, *others}):
+        rows = night.day_rows(site.lake, site.accounts, day)
         for table in DAILY:
             facts = {
                 "dagster/row_count": rows[table.name],
                 "changed": day in made.changed,
             }
-            if day in days:
-                context.add_asset_metadata(
-                    facts, asset_key=table.name, partition_key=day.isoformat()
-                )
-            else:
+            if day in others:
+                # A night makes days that are not of its range, too; each is marked.
                 context.log_event(
                     dg.AssetMaterialization(
                         table.name, partition=day.isoformat(), metadata=facts
                     )
+                )
+            else:
+                context.add_asset_metadata(
+                    facts, asset_key=table.name, partition_key=day.isoformat()
                 )
     for table in DAILY:
         yield dg.MaterializeResult(asset_key=table.name)
@@ -108,8 +112,12 @@ def checks(
     with in_words():
         checked = delivery.guard(
             site.run(context.run),
-            accounts=site.accounts,
-            days=chosen_days(context.run),
+            account_days=delivery.asked(
+                site.landed,
+                site.accounts,
+                chosen_days(context.run),
+                is_night=context.op_execution_context.job_name == "nightly",
+            ),
             shrink_limit=site.settings.shrink_limit,
         )
     severity = (

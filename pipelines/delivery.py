@@ -32,14 +32,15 @@ def warehouse(
 ) -> dg.MaterializeResult[None]:
     """Load what may be delivered of the chosen days."""
     days = chosen_days(context.run)
+    is_night = context.job_name == "nightly"
     with in_words():
         report = delivery.load(
             site.run(context.run),
             site.warehouse_url,
             # A night delivers whatever is not there yet, whichever day it is of.
             account_days=None
-            if context.job_name == "nightly"
-            else delivery.pairs(site.accounts, days),
+            if is_night
+            else delivery.asked(site.landed, site.accounts, days, is_night=False),
             shrink_limit=site.settings.shrink_limit,
         )
     site.told["warehouse"] = report.as_dict()
@@ -78,13 +79,17 @@ def crm_plan(
 ) -> dg.MaterializeResult[None]:
     """Plan what the CRM would be given for the chosen days."""
     days = chosen_days(context.run)
+    is_night = context.job_name == "nightly"
     with in_words():
         told = delivery.plan_crm(
             site.run(context.run),
             site.crm,
-            account_days=delivery.pairs(site.accounts, days),
+            account_days=None
+            if is_night
+            else delivery.asked(site.landed, site.accounts, days, is_night=False),
             shrink_limit=site.settings.shrink_limit,
-            may_apply=context.job_name == "nightly" and context.run.root_run_id is None,
+            # Who repeats a night by hand is given a plan, like everybody else.
+            may_apply=is_night and context.run.root_run_id is None,
         )
     site.told["crm"] = told
     return dg.MaterializeResult(metadata=told)

@@ -3,9 +3,6 @@
 How completeness is proved is said in `journeyport.extract`.
 """
 
-from datetime import date
-from typing import Any
-
 import dagster as dg
 
 from journeyport import night
@@ -29,34 +26,19 @@ def raw_engagements(
             site.run(context.run),
             site.source,
             accounts=site.accounts,
-            days=days,
+            days=None if context.job_name == "nightly" else days,
             options=site.options,
             strengths=site.identity.strengths,
         )
     for warning in site.landed.warnings:
         context.log.warning(warning)
     site.told["landing"] = site.landed.told()
+    run = site.run(context.run)
     for day in days:
+        facts = night.day_facts(run, site.accounts, day)
         context.add_asset_metadata(
-            _facts(site.landed, day),
+            {"dagster/row_count": facts.pop("rows"), **facts},
             asset_key=RAW_ENGAGEMENTS.name,
             partition_key=day.isoformat(),
         )
     return dg.MaterializeResult(asset_key=RAW_ENGAGEMENTS.name)
-
-
-def _facts(landed: night.Landed, day: date) -> dict[str, Any]:
-    """What one day came to, over all accounts; no values."""
-    mine = {
-        account: landing
-        for account, report in landed.reports.items()
-        for landing in report.days
-        if landing.day == day
-    }
-    return {
-        "dagster/row_count": sum(one.rows for one in mine.values()),
-        "calls": sum(one.calls for one in mine.values()),
-        "new versions": sum(one.new_versions for one in mine.values()),
-        **{f"status {account}": one.status for account, one in mine.items()},
-        **{f"proof {account}": str(one.proof) for account, one in mine.items()},
-    }

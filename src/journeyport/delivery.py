@@ -15,7 +15,7 @@ from journeyport.crm import ApplyReport, CrmConfig
 from journeyport.errors import NotProvedError
 from journeyport.guards import Verdict
 from journeyport.identity import IdentityConfig, IdentityReport
-from journeyport.night import Run
+from journeyport.night import Landed, Run
 from journeyport.state import certificates, failures, windows
 from journeyport.state.failures import Failure
 from journeyport.tables import OPERATIONS
@@ -85,14 +85,10 @@ def check(
 
 
 def guard(
-    run: Run, *, accounts: Sequence[str], days: Sequence[date], shrink_limit: float
+    run: Run, *, account_days: Iterable[tuple[str, date]], shrink_limit: float
 ) -> Checked:
-    """Check the days before delivery; what is held back counts as a failure."""
-    checked = check(
-        run,
-        ((account, day) for account in accounts for day in days),
-        shrink_limit=shrink_limit,
-    )
+    """Check account-days before delivery; what is held back counts as a failure."""
+    checked = check(run, account_days, shrink_limit=shrink_limit)
     wrong = [
         Failure(
             "guards",
@@ -167,18 +163,26 @@ def plan_crm(
     run: Run,
     config: CrmConfig | None,
     *,
-    account_days: Iterable[tuple[str, date]],
+    account_days: Iterable[tuple[str, date]] | None,
     shrink_limit: float,
     may_apply: bool,
 ) -> dict[str, Any]:
     """Plan what the CRM would be given; apply it only in a night that was approved.
+
+    Args:
+        run: the run.
+        config: the CRM; None: there is none.
+        account_days: those to plan for; None: all that the lake holds.
+        shrink_limit: see `guards`.
+        may_apply: it is a night, and nobody started it by hand.
 
     Returns:
         What it came to, without a value of anybody; `skipped` where there is no CRM.
     """
     if config is None:
         return {"skipped": "No CRM is set up: JOURNEYPORT_SALESFORCE_* is not set."}
-    fit = check(run, account_days, shrink_limit=shrink_limit).fit
+    wanted = list(_all(run) if account_days is None else account_days)
+    fit = check(run, wanted, shrink_limit=shrink_limit).fit
     if may_apply:
         report = crm.nightly(
             run.lake,
@@ -242,8 +246,15 @@ def apply_crm(
     return report
 
 
-def pairs(accounts: Sequence[str], days: Sequence[date]) -> list[tuple[str, date]]:
-    """Every account with every day."""
+def asked(
+    landed: Landed, accounts: Sequence[str], days: Sequence[date], *, is_night: bool
+) -> list[tuple[str, date]]:
+    """The account-days that a run is about.
+
+    A night is about those it came across; whoever chose days, about exactly these.
+    """
+    if is_night:
+        return landed.touched
     return [(account, day) for account in accounts for day in days]
 
 

@@ -16,9 +16,10 @@ from journeyport.console import Bars, note, shown
 from journeyport.crm import ApplyReport
 from journeyport.deployment import Deployment
 from journeyport.errors import PermanentError
-from journeyport.night import Run
+from journeyport.night import Run, day_rows
 from journeyport.processes import end_on_signals
 from journeyport.rehearsal import Plan, Stage
+from journeyport.tables import DAILY
 
 _REASON = "journeyport demo"
 
@@ -74,21 +75,15 @@ def run(plan: Plan, *, fresh: bool = False) -> int:
         try:
             report = _night(site, stage)
             written = _apply(site, report["crm"])
+            rows = _rows_held(site)
         finally:
             site.close()
-    _summary(stage, report, written, time.monotonic() - started)
+    _summary(stage, report, rows, written, time.monotonic() - started)
     return 0
 
 
 def _night(site: Deployment, stage: Stage) -> dict[str, Any]:
-    plan = stage.plan
-    span = ("--from", plan.first_day, "--to", plan.now.date())
-    outcome = runs.run(
-        site,
-        ["nightly", *map(str, span)],
-        environ=stage.environ,
-        folder=stage.home,
-    )
+    outcome = runs.run(site, ["nightly"], environ=stage.environ, folder=stage.home)
     if outcome.code:
         report = outcome.report
         reasons = [str(one["reason"]) for one in report.get("failures", ())]
@@ -130,12 +125,16 @@ def _apply(site: Deployment, told: dict[str, Any]) -> Written:
 
 
 def _summary(
-    stage: Stage, report: dict[str, Any], written: Written, seconds: float
+    stage: Stage,
+    report: dict[str, Any],
+    rows: Counter[str],
+    written: Written,
+    seconds: float,
 ) -> None:
-    landing, tables = report["landing"], report["tables"]
+    landing = report["landing"]
     data, plan = report["warehouse"]["data"], report["crm"]["plan"]
     changed = data["inserted"] + data["updated"] + data["deleted"]
-    _rows(tables["rows"])
+    _rows(rows)
     proved = landing["account_days"]
     shown.print()
     facts = Table.grid(padding=(0, 2))
@@ -175,11 +174,20 @@ def _summary(
     )
 
 
-def _rows(rows: dict[str, int]) -> None:
+def _rows_held(site: Deployment) -> Counter[str]:
+    """Rows per daily table, over everything that the lake holds."""
+    rows: Counter[str] = Counter()
+    for account in site.lake.accounts():
+        for day in site.lake.days(account):
+            rows += day_rows(site.lake, [account], day)
+    return rows
+
+
+def _rows(rows: Counter[str]) -> None:
     table = Table("table", "rows", title="The lake", title_justify="left")
     table.columns[1].justify = "right"
-    for name, count in rows.items():
-        table.add_row(name, f"{count:,}")
+    for one in DAILY:
+        table.add_row(one.name, f"{rows[one.name]:,}")
     shown.print(table)
 
 

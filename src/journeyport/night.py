@@ -5,19 +5,27 @@ step looks there and ends the run red. Each step is what one asset calls.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 from journeyport import extract, normalise
 from journeyport.client import SourceClient
 from journeyport.clock import Clock
-from journeyport.errors import JourneyportError
-from journeyport.extract import DayLanding, ExtractOptions, IdentifierTypes, LandReport
+from journeyport.errors import JourneyportError, LeaseError
+from journeyport.extract import (
+    DayLanding,
+    ExtractOptions,
+    IdentifierTypes,
+    LandReport,
+    NightReport,
+)
+from journeyport.extract.landing import lease_name
 from journeyport.lake import Lake
 from journeyport.normalise import AccountRules, DayReport
-from journeyport.state import State, failures, pending, rejects, windows
+from journeyport.state import State, failures, leases, pending, rejects, windows
 from journeyport.state.failures import Failure
 from journeyport.tables import AGENTS, IDENTIFIER_TYPES, QUEUES
 
@@ -81,18 +89,14 @@ def span(first: date, last: date) -> list[date]:
 def days(
     state: State, clock: Clock, accounts: Sequence[str], options: ExtractOptions
 ) -> list[date]:
-    """The days of tonight, from the rearmost account's first to the open one.
-
-    An account's first day is where it stopped being proved, or the look-back, whichever
-    is earlier: outages are caught up, late engagements are found.
-    """
-    open_day = (clock.now() - options.settle).astimezone(UTC).date()
-    back = open_day - timedelta(days=1 + options.lookback_days)
-    reached = [
-        windows.frontier(state, account, options.first_day) or back
+    """The days of tonight, from the rearmost account's first to the one still open."""
+    end = clock.now() - options.settle
+    wanted = [
+        day
         for account in accounts
+        for day in extract.nightly_days(state, account, end, options)
     ]
-    return span(min(back, *reached), open_day)
+    return span(min(wanted), max(wanted))
 
 
 @dataclass
@@ -104,14 +108,6 @@ class Made:
     """
 
     reports: list[DayReport] = field(default_factory=list)
-
-    @property
-    def rows(self) -> dict[date, Counter[str]]:
-        """Rows per table, by day, over all accounts."""
-        found: dict[date, Counter[str]] = {}
-        for report in self.reports:
-            found.setdefault(report.day, Counter()).update(report.rows)
-        return found
 
     @property
     def changed(self) -> set[date]:
@@ -143,13 +139,20 @@ class Landed:
         types: each account's identifier types.
     """
 
-    reports: Mapping[str, LandReport] = field(default_factory=dict)
+    reports: Mapping[str, LandReport | NightReport] = field(default_factory=dict)
     types: Mapping[str, IdentifierTypes] = field(default_factory=dict)
 
     @property
     def warnings(self) -> list[str]:
         """What a person should know though nothing failed."""
         return [one.warning for one in self.types.values() if one.warning]
+
+    @property
+    def touched(self) -> list[tuple[str, date]]:
+        """The account-days that were walked, or for which something else came."""
+        return sorted(
+            pair for report in self.reports.values() for pair in report.touched
+        )
 
     def told(self) -> dict[str, Any]:
         """For the one line that a command ends with."""
@@ -168,29 +171,52 @@ def land(
     source: SourceClient,
     *,
     accounts: Sequence[str],
-    days: Sequence[date],
+    days: Sequence[date] | None,
     options: ExtractOptions,
     strengths: Mapping[str, str],
 ) -> Landed:
-    """Walk these days of every account and land what is new.
+    """Ask the source for every account and land what is new.
 
     A day that could not be proved, and a walk that was stopped, count as failures.
+
+    Args:
+        run: the run.
+        source: the source.
+        accounts: the accounts.
+        days: exactly these days; None: what a night asks for, which is the look-back
+            and then the cheaper reads.
+        options: how to extract.
+        strengths: our identifier strengths, by type.
     """
     types: dict[str, IdentifierTypes] = {}
+    progress = _named(run.progress, "landing")
 
-    def one(account: str) -> LandReport:
+    def one(account: str) -> LandReport | NightReport:
         types[account] = extract.identifier_types(source, account, strengths)
-        report = extract.land(
-            source,
-            run.lake,
-            run.state,
-            account=account,
-            days=days,
-            run_id=run.run_id,
-            clock=run.clock,
-            options=options,
-            progress=_named(run.progress, "landing"),
-        )
+        report: LandReport | NightReport
+        if days is None:
+            report = extract.nightly(
+                source,
+                run.lake,
+                run.state,
+                account=account,
+                run_id=run.run_id,
+                clock=run.clock,
+                options=options,
+                progress=progress,
+            )
+        else:
+            report = extract.land(
+                source,
+                run.lake,
+                run.state,
+                account=account,
+                days=days,
+                run_id=run.run_id,
+                clock=run.clock,
+                options=options,
+                progress=progress,
+            )
         pending.note(run.state, report.touched)
         return report
 
@@ -198,7 +224,8 @@ def land(
     wrong = [
         Failure("proof", account, landing.day, _unproved(account, landing))
         for account, report in reports.items()
-        for landing in report.held
+        for landing in report.days
+        if landing.status == windows.HELD
     ]
     wrong += [
         Failure("proof", account, None, str(report.failure))
@@ -232,7 +259,7 @@ def conform(
         reports = normalise.conform_days(
             run.lake,
             account,
-            wanted,
+            _leased(run, name, wanted),
             run_id=run.run_id,
             strengths=_strengths(run.lake, name, strengths, landed),
             policy=policy,
@@ -247,18 +274,64 @@ def conform(
                 run_id=run.run_id,
                 now=run.clock.now(),
             )
+            extract.certify(
+                run.lake,
+                run.state,
+                name,
+                [report.day],
+                run_id=run.run_id,
+                clock=run.clock,
+            )
+            pending.done(run.state, name, [report.day])
             made.reports.append(report)
             if run.progress:
                 run.progress(f"tables {name}", number, len(wanted))
-        extract.certify(
-            run.lake, run.state, name, wanted, run_id=run.run_id, clock=run.clock
-        )
-        pending.done(run.state, name, wanted)
 
     by_name = {account.account_id: account for account in rules}
     run.each("tables", by_name, lambda name: one(by_name[name]))
     extract.publish(run.lake, run.state, run.run_id)
     return made
+
+
+def _leased(run: Run, account: str, wanted: Iterable[date]) -> Iterator[date]:
+    """Each day, held for as long as its tables are being made.
+
+    A day that another run holds is left to that run, which makes its tables too.
+    """
+    for day in wanted:
+        name = lease_name(account, day)
+        lease = leases.held(run.state, [name], run_id=run.run_id, clock=run.clock)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lease)
+            except LeaseError:
+                continue
+            yield day
+
+
+def day_facts(run: Run, accounts: Iterable[str], day: date) -> dict[str, Any]:
+    """What is known of a day from walking it, over all accounts; no values."""
+    walked = [windows.day_of(run.state, account, day) for account in accounts]
+    there = [one for one in walked if one is not None]
+    facts: dict[str, Any] = {
+        "rows": sum(one.found for one in there),
+        "calls": sum(one.calls for one in there),
+    }
+    for one in there:
+        facts[f"status {one.account}"] = one.status
+        facts[f"proof {one.account}"] = str(one.proof)
+        facts[f"walked {one.account}"] = one.walked_at.isoformat(timespec="seconds")
+    return facts
+
+
+def day_rows(lake: Lake, accounts: Iterable[str], day: date) -> Counter[str]:
+    """Rows per daily table of one day, over all accounts."""
+    rows: Counter[str] = Counter()
+    for account in accounts:
+        manifest = lake.manifest(account, day)
+        if manifest is not None:
+            rows.update({name: one.rows for name, one in manifest.tables.items()})
+    return rows
 
 
 def directory(run: Run, landed: Landed, *, accounts: Sequence[str]) -> dict[str, int]:

@@ -247,6 +247,7 @@ def _environ(
         "ENV_FILE": "-",
         "LOOPBACK_ONLY": "true",
         "CLOCK": plan.now.isoformat(),
+        "FIRST_DAY": plan.first_day.isoformat(),
         "SOURCE_URL": source["url"],
         "ACCOUNTS": ",".join(ACCOUNTS),
         "SALESFORCE_DOMAIN": "sandbox.my",
