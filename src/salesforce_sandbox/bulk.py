@@ -311,6 +311,7 @@ class Bulk:
             if info["state"] != "InProgress":
                 return False
             twice = repeated(info, header, lines)
+            kept = []
             for number, cells in enumerate(lines):
                 key = key_of(info, header, cells)
                 result = (
@@ -318,29 +319,12 @@ class Bulk:
                     if key in twice
                     else write(writer, info, sobject, header, cells)
                 )
-                self._keep(writer.connection, info, first + number, result)
+                info["numberRecordsProcessed"] += 1
+                info["numberRecordsFailed"] += isinstance(result, Rejection)
+                kept.append(_kept(job, first + number, result))
+            writer.connection.execute(self.store.results.insert(), kept)
             self._save(writer.connection, info)
         return True
-
-    def _keep(
-        self,
-        connection: sa.Connection,
-        info: Info,
-        line: int,
-        result: Saved | Rejection,
-    ) -> None:
-        row: dict[str, Any] = {"job": info["id"], "line": line}
-        if isinstance(result, Rejection):
-            row |= {"kind": "failed", "error": result.bulk()}
-            info["numberRecordsFailed"] += 1
-        else:
-            row |= {
-                "kind": "successful",
-                "record": result.id,
-                "created": result.created,
-            }
-        info["numberRecordsProcessed"] += 1
-        connection.execute(self.store.results.insert(), row)
 
     def _fail(self, job: str, message: str) -> None:
         with self.store.writing() as connection:
@@ -348,3 +332,12 @@ class Bulk:
             if info["state"] in RUNNING:
                 info["state"], info["errorMessage"] = "Failed", message
                 self._save(connection, info)
+
+
+def _kept(job: str, line: int, result: Saved | Rejection) -> dict[str, Any]:
+    """Returns what is kept of one row's outcome."""
+    row: dict[str, Any] = {"job": job, "line": line, "record": None, "created": None}
+    if isinstance(result, Rejection):
+        return row | {"kind": "failed", "error": result.bulk()}
+    made = {"record": result.id, "created": result.created}
+    return row | made | {"kind": "successful", "error": None}
