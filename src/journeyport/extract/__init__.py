@@ -10,6 +10,7 @@ from journeyport.extract.certificate import (
     release,
     verify_certificate,
 )
+from journeyport.extract.doctor import Diagnosis, Estimate, diagnose
 from journeyport.extract.identifiers import (
     IdentifierTypes,
     identifier_types,
@@ -31,6 +32,8 @@ __all__ = [
     "AuditReport",
     "Certificate",
     "DayLanding",
+    "Diagnosis",
+    "Estimate",
     "ExtractOptions",
     "FieldPolicy",
     "IdentifierTypes",
@@ -41,6 +44,7 @@ __all__ = [
     "WatchReport",
     "audit",
     "certify",
+    "diagnose",
     "identifier_types",
     "issue_certificates",
     "land",
