@@ -294,3 +294,34 @@ def test_days_written_after_the_catalogue_show_in_its_views(written, tmp_path):
         written.write_catalogue(path)  # while somebody reads
         found = reader.sql("SELECT count(*) FROM engagement_topics").fetchall()
     assert found == [(12,)]
+
+
+def test_a_column_declared_later_is_null_in_the_views_of_older_files(written):
+    first, *_ = written.paths("engagement_topics")
+    place = written.files.place(first)
+    older = pq.read_table(place, partitioning=None).drop(["topic"])
+    pq.write_table(older, place)
+    with duckdb.connect() as connection:
+        written.create_views(connection)
+        counts = "SELECT count(*), count(topic) FROM engagement_topics"
+        assert connection.sql(counts).fetchall() == [(8, 5)]
+
+
+def test_a_bucket_is_written_and_read_like_a_folder():
+    bucket = Lake("mock:///lake")  # pyarrow's own filesystem in memory
+    assert not bucket.files.is_local
+    assert write(bucket, 3).changed
+    assert not write(bucket, 3).changed
+    assert write(bucket, 4).changed
+    bucket.append_raw("ABCDEF", DAY, "run", "w", raw("a"))
+    assert len(bucket.read("engagement_topics")) == 4
+    assert bucket.held_versions("ABCDEF", DAY) == {("a", "h-a")}
+    assert bucket.write_snapshot("agents", agents("a"), run_id="r").changed
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        bucket.create_views(connection)
+        found = connection.sql(
+            "SELECT CAST(day AS VARCHAR), count(*) FROM engagement_topics GROUP BY ALL"
+        )
+        assert found.fetchall() == [("2026-03-05", 4)]
+        assert connection.sql("SELECT agent_id FROM agents").fetchall() == [("a",)]

@@ -124,6 +124,15 @@ class Files:
         """A new file that takes its name only when it is whole."""
         return Draft(self, path)
 
+    def upload(self, path: str) -> Any:
+        """A stream straight into place, for stores that show whole objects only."""
+        place = self.place(path)
+        try:
+            return self.filesystem.open_output_stream(place)
+        except FileNotFoundError:  # a store that has folders, such as HDFS
+            self.filesystem.create_dir(place.rpartition("/")[0], recursive=True)
+            return self.filesystem.open_output_stream(place)
+
     def make_folder(self, folder: str) -> None:
         """Make a folder and those above it; local ones for this user alone."""
         if not self.is_local:
@@ -159,6 +168,7 @@ class Draft:
         else:
             self.stream = pa.BufferOutputStream()
         self._open = True
+        self._content: pa.Buffer | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -169,9 +179,8 @@ class Draft:
     def facts(self) -> tuple[int, str]:
         """Size and SHA-256 of what was written; nothing can be written after."""
         if not self._files.is_local:
-            content = self.stream.getvalue()
-            self._content = content
-            return content.size, hashlib.sha256(content).hexdigest()
+            self._content = self.stream.getvalue()
+            return self._content.size, hashlib.sha256(self._content).hexdigest()
         self.stream.close()
         return self._files.size(self._temporary), self._files.sha256(self._temporary)
 
@@ -179,10 +188,8 @@ class Draft:
         """Give the file its name: from here on it is the content of that path."""
         self._open = False
         if not self._files.is_local:
-            content = getattr(self, "_content", None) or self.stream.getvalue()
-            place = self._files.place(self._path)
-            with self._files.filesystem.open_output_stream(place) as stream:
-                stream.write(content)
+            with self._files.upload(self._path) as stream:
+                stream.write(self._content or self.stream.getvalue())
             return
         self.stream.close()
         temporary = Path(self._files.place(self._temporary))
