@@ -93,17 +93,20 @@ def reset_clock(call: Wired) -> Response:
 
 @router.put("/limits")
 def set_limits(call: Wired) -> Response:
-    """Sets maxima by name, the requests ``used`` so far, and the ``page_size``."""
+    """Sets maxima by name, the requests ``used``, ``page_size``, ``upload_bytes``."""
     org = call.org
     for name, value in call.record().items():
         if name == "used":
             org.limits.used = int(value)
         elif name == "page_size":
             org.page_size = int(value)
+        elif name == "upload_bytes":
+            org.upload_bytes = int(value)
         elif name in org.limits.maximum:
             org.limits.maximum[name] = int(value)
         else:
-            names = ", ".join(["used", "page_size", *org.limits.maximum])
+            own = ["used", "page_size", "upload_bytes"]
+            names = ", ".join([*own, *org.limits.maximum])
             raise bad(f"There is no limit {name}; there are {names}.")
     return answer({"maximum": org.limits.maximum, "used": org.limits.used})
 

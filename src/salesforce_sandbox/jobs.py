@@ -12,7 +12,6 @@ from salesforce_sandbox.web import Wired, answer
 
 router = APIRouter()
 INGEST = DATA + "/jobs/ingest"
-MAXIMUM_BYTES = 150 * 1024 * 1024
 _RESULTS = {
     "successfulresults": "successful",
     "failedresults": "failed",
@@ -62,7 +61,7 @@ def upload(version: str, job: str, call: Wired) -> Response:
     if not call.headers.get("content-type", "").lower().startswith("text/csv"):
         message = "Content-Type must be text/csv"
         raise ApiError(415, "UNSUPPORTED_MEDIA_TYPE", message)
-    if len(call.body) > MAXIMUM_BYTES:
+    if len(call.body) > call.org.upload_bytes:
         message = "The data of a job may not exceed 150 MB"
         raise ApiError(413, "REQUEST_ENTITY_TOO_LARGE", message)
     call.bulk.upload(job, call.body)

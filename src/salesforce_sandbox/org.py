@@ -30,6 +30,7 @@ from salesforce_sandbox.store import Store
 API_VERSION = "v66.0"
 OPEN_CURSORS = 50
 PAGE_SIZE = 2_000
+UPLOAD_BYTES = 150 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ class Org:
         self.clock = Clock()
         self.limits = Limits()
         self.faults = Faults()
-        self.page_size = PAGE_SIZE
+        self.page_size, self.upload_bytes = PAGE_SIZE, UPLOAD_BYTES
         self.extracts: dict[str, Extract] = {}
         self._cursors: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
         self._cursor_lock = threading.Lock()
@@ -182,7 +183,7 @@ class Org:
         self.clock.reset()
         self.limits.reset()
         self.sessions.end_all()
-        self.page_size = PAGE_SIZE
+        self.page_size, self.upload_bytes = PAGE_SIZE, UPLOAD_BYTES
         self.extracts.clear()
         with self._cursor_lock:
             self._cursors.clear()

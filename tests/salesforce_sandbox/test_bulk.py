@@ -266,6 +266,14 @@ def test_data_of_another_media_type_is_refused(client, jobs):
     assert (answer.status_code, code_of(answer)) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
+def test_data_beyond_the_maximum_is_refused(client, jobs):
+    """REQUEST_ENTITY_TOO_LARGE: Bulk API 2.0 Developer Guide, "Upload Job Data": a
+    maximum of 150 MB; "Status Codes and Error Responses", 413."""
+    client.admin("PUT", "limits", json={"upload_bytes": 20})
+    answer = jobs.upload(jobs.open()["id"], "JP_Customer_Id__c,LastName\nc1,X\n")
+    assert (answer.status_code, code_of(answer)) == (413, "REQUEST_ENTITY_TOO_LARGE")
+
+
 def test_a_state_that_is_none_is_refused(jobs):
     """INVALIDJOB: Bulk API 2.0 Developer Guide, "Upload Complete"."""
     answer = jobs.state(jobs.open()["id"], "Finished")

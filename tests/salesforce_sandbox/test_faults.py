@@ -35,6 +35,22 @@ def test_a_request_fails_as_often_as_told(client, kind, status):
     assert statuses(client, 4) == [200, status, status, 200]
 
 
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("unavailable", "SERVER_UNAVAILABLE"),
+        ("server_error", "UNKNOWN_EXCEPTION"),
+        ("request_limit", "REQUEST_LIMIT_EXCEEDED"),
+        ("session_expired", "INVALID_SESSION_ID"),
+    ],
+)
+def test_a_failed_request_has_the_platforms_code(client, kind, code):
+    """REST API Developer Guide, "Status Codes and Error Responses"; "Core Data Types
+    Used in API Calls", ExceptionCode."""
+    client.fault(kind)
+    assert client.get("limits").json()[0]["errorCode"] == code
+
+
 def test_a_fault_waits_for_its_method_and_path(client):
     client.fault("unavailable", times=None, method="PATCH", path="composite/sobjects")
     assert statuses(client) == [200, 200, 200]
