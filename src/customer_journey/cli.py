@@ -27,7 +27,11 @@ from customer_journey.store import Store
 from customer_journey.validation import ACCOUNT
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # a mistake is one plain sentence, not a box
+    rich_markup_mode=None,
 )
 
 Accounts = Annotated[

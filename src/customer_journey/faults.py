@@ -53,12 +53,12 @@ PROFILES: dict[str, str] = {
 #: Profiles that strike by chance: their share of the requests they could strike.
 CHANCES = {
     "server-errors": 0.08,
-    "html-errors": 0.06,
-    "empty-errors": 0.06,
-    "forbidden-flips": 0.04,
-    "truncated-json": 0.06,
-    "slow-bytes": 0.06,
-    "dropped-connections": 0.06,
+    "html-errors": 0.08,
+    "empty-errors": 0.08,
+    "forbidden-flips": 0.06,
+    "truncated-json": 0.08,
+    "slow-bytes": 0.08,
+    "dropped-connections": 0.08,
     "lost-answers": 0.25,
     "stale-replica": 0.3,
     "inserts": 0.3,
@@ -66,7 +66,7 @@ CHANCES = {
     "updates": 0.3,
     "erases": 0.2,
     "paired": 0.2,
-    "one-millisecond": 0.05,
+    "one-millisecond": 0.08,
     "wrong-total": 0.3,
     "broken-order": 0.3,
 }
@@ -154,7 +154,7 @@ class Faults:
         if self._burst:
             self._burst -= 1
             return rng
-        if rng.random() < 0.08:
+        if rng.random() < 0.1:
             self._burst = int(rng.random() * 4)
             return rng
         return None

@@ -90,13 +90,16 @@ def block(seed: int, account: str, region: str, number: int) -> list[Person]:
         size, kind = 2 + int(rng.random() * 3), "family"
     else:
         size, kind = 3 + int(rng.random() * 6), "company"
-    home = [] if kind == "single" else [_landline(rng, region)]
+    # numbers are drawn apart: how many draws one takes depends on the region, and
+    # names and addresses must come out the same in every account
+    lines = Random(f"{seed}/{account}/{number}/lines")  # noqa: S311
+    home = [] if kind == "single" else [_landline(lines, region)]
     surname = pick(rng, LAST)
     host = f"{surname.lower()}-{number}.biz"
     people: list[Person] = []
     for place in range(size):
         last = surname if kind == "family" and place < 4 else pick(rng, LAST)
-        person = _person(rng, region, f"{number:06d}-{place}", last)
+        person = _person(rng, lines, region, f"{number:06d}-{place}", last)
         person.key = f"{account}-{person.key}"
         person.shared_phones = home
         if kind == "company":
@@ -115,11 +118,11 @@ def block(seed: int, account: str, region: str, number: int) -> list[Person]:
     return people
 
 
-def _person(rng: Random, region: str, key: str, last: str) -> Person:
+def _person(rng: Random, lines: Random, region: str, key: str, last: str) -> Person:
     first = pick(rng, FIRST)
-    phones = [_mobile(rng, region)]
-    if rng.random() < 0.25:
-        phones.append(_mobile(rng, region))
+    phones = [_mobile(lines, region)]
+    if lines.random() < 0.25:
+        phones.append(_mobile(lines, region))
     tag = int(rng.random() * 10_000)
     emails = [f"{first}.{last}{tag}@{pick(rng, MAIL_HOSTS)}".lower()]
     if rng.random() < 0.22:

@@ -149,16 +149,23 @@ class Traffic:
         latest = max(change.start, min(change.end, now))
         return change.start + int(rng.random() * (latest - change.start)) // 1000 * 1000
 
+    def _invent(self, account: str, at: int, rng: Random) -> tuple[Person, Document]:
+        stage, region = self._stage(account)
+        person = self._person(account, region, rng)
+        now = max(self._clock.now(), at)
+        manner = manner_of(rng)
+        return person, compose(rng, stage, person, manner, start=at, as_of=now)
+
     def _insert(
         self, connection: sa.Connection, change: Change, rng: Random
     ) -> list[str]:
-        stage, region = self._stage(change.account)
         at = self._when(change, rng)
         made = []
         for _ in range(change.count):
-            person = self._person(change.account, region, rng)
-            now = max(self._clock.now(), at)
-            document = compose(rng, stage, person, manner_of(rng), start=at, as_of=now)
+            person, document = self._invent(change.account, at, rng)
+            while store.get(connection, change.account, document["id"]) is not None:
+                # the same seed again, over what it made before
+                person, document = self._invent(change.account, at, rng)
             document["updateDate"] = format_instant(self._clock.now())
             document.update(change.document or {})
             store.insert(connection, change.account, document)
