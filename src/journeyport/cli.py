@@ -2,20 +2,22 @@
 
 Commands check what was asked for, call one function and say what came of it. Exit
 codes: 0 all proved and delivered, 1 something failed, 2 bad arguments or settings.
+Each command imports what it uses when it is used: `--help` must not wait for Arrow.
 """
 
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from journeyport import demo as rehearse
-from journeyport import environment, rehearsal, runs, up
-from journeyport.console import note, report
-from journeyport.deployment import Deployment
+from journeyport import cli_crm, cli_identity
+from journeyport.console import note, report, shown
 from journeyport.errors import ArgumentError, JourneyportError, SettingsError
-from journeyport.launch import Outcome
+
+if TYPE_CHECKING:
+    from journeyport.deployment import Deployment
+    from journeyport.launch import Outcome
 
 app = typer.Typer(
     add_completion=False,
@@ -26,53 +28,22 @@ app = typer.Typer(
         "proved complete, explained, undoable."
     ),
 )
+app.add_typer(cli_identity.app, name="identity")
+app.add_typer(cli_crm.app, name="crm")
+app.command("explain")(cli_identity.explain)
 
-Day = Annotated[str, typer.Option(metavar="DAY")]
+verify_app = typer.Typer(no_args_is_help=True, help="Compare a target with the lake.")
+app.add_typer(verify_app, name="verify")
 
-
-def site() -> Deployment:
-    """The installation that the environment and `.env` describe."""
-    return Deployment(environment.read)
-
-
-@app.command()
-def export(
-    start: Annotated[str, typer.Option("--from", metavar="DAY", help="First UTC day.")],
-    end: Annotated[str, typer.Option("--to", metavar="DAY", help="Last UTC day.")],
-    only: Annotated[
-        str | None,
-        typer.Option(help="Deliver to one target alone: lake, warehouse or crm."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would do; write nothing.")
-    ] = False,
-    from_raw: Annotated[
-        bool,
-        typer.Option("--from-raw", help="Make the tables again from landed documents."),
-    ] = False,
-) -> None:
-    """Export exactly these days: lake, warehouse, and a plan for the CRM."""
-
-    def work(place: Deployment) -> Outcome:
-        if dry_run:
-            raise ArgumentError("--dry-run is not there yet.")
-        return runs.export(place, start, end, only=only, from_raw=from_raw)
-
-    _reported("export", work)
-
-
-@app.command()
-def nightly(
-    start: Annotated[
-        str | None,
-        typer.Option("--from", metavar="DAY", help="Begin here, for a first night."),
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", metavar="DAY", help="Last UTC day.")
-    ] = None,
-) -> None:
-    """Do what the nightly schedule does; for cron."""
-    _reported("nightly", lambda place: runs.nightly(place, start, end))
+From = Annotated[str, typer.Option("--from", metavar="DAY", help="First UTC day.")]
+To = Annotated[str, typer.Option("--to", metavar="DAY", help="Last UTC day.")]
+MaybeFrom = Annotated[
+    str | None, typer.Option("--from", metavar="DAY", help="First UTC day.")
+]
+MaybeTo = Annotated[
+    str | None, typer.Option("--to", metavar="DAY", help="Last UTC day.")
+]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the Dagster UI.")]
 
 
 @app.command()
@@ -89,28 +60,182 @@ def demo(
     ] = False,
 ) -> None:
     """Run the main job against two local servers; touches nothing but loopback."""
-    plan = rehearsal.Plan(days, engagements, clock_days)
-    raise typer.Exit(rehearse.run(plan, fresh=fresh))
+    from journeyport import demo as rehearse
+    from journeyport.rehearsal import Plan
 
-
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the Dagster UI.")]
+    raise typer.Exit(rehearse.run(Plan(days, engagements, clock_days), fresh=fresh))
 
 
 @app.command("up")
-def up_command(port: Port = up.PORT) -> None:
+def up_command(port: Port = 3000) -> None:
     """Start the demo's servers and the Dagster UI together; Ctrl-C ends all."""
+    from journeyport import up
+
     up.rehearse(port)
 
 
 @app.command()
-def ui(port: Port = up.PORT) -> None:
+def ui(port: Port = 3000) -> None:
     """Start the Dagster UI on your own settings; Ctrl-C ends it."""
+    from journeyport import up
+
     up.own(port)
 
 
-def _reported(command: str, work: Callable[[Deployment], Outcome]) -> None:
+@app.command()
+def doctor(
+    account: Annotated[
+        str | None, typer.Option(help="One account; else each in turn.")
+    ] = None,
+    start: MaybeFrom = None,
+    end: MaybeTo = None,
+) -> None:
+    """Ask each account at most 10 questions: what holds, what an export costs."""
+    from journeyport import extract, runs
+    from journeyport.deployment import here
+
+    place = here()
+    for warning in place.settings.warnings:
+        note(warning)
+    first = last = None
+    if start is not None:
+        first, last = runs.days(place, start, end or start)
+    well = True
+    for name in (account,) if account else place.accounts:
+        found = extract.diagnose(
+            place.source,
+            name,
+            first=first,
+            last=last,
+            channels=place.settings.channels,
+        )
+        shown.print(f"Account {name}", style="bold")
+        shown.print("\n".join(found.lines), markup=False)
+        well = well and found.ok
+    raise typer.Exit(0 if well else 1)
+
+
+@app.command()
+def export(
+    start: From,
+    end: To,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Deliver to one target alone: lake, warehouse or crm."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would do; write nothing.")
+    ] = False,
+    from_raw: Annotated[
+        bool,
+        typer.Option("--from-raw", help="Make the tables again from landed documents."),
+    ] = False,
+) -> None:
+    """Export exactly these days: lake, warehouse, and a plan for the CRM."""
+
+    def work(place: "Deployment") -> "Outcome":
+        from journeyport import runs
+
+        chosen = runs.preview if dry_run else runs.export
+        return chosen(place, start, end, only=only, from_raw=from_raw)
+
+    _reported("export", work)
+
+
+@app.command()
+def nightly() -> None:
+    """Do what the nightly schedule does; for cron."""
+
+    def work(place: "Deployment") -> "Outcome":
+        from journeyport import runs
+
+        return runs.nightly(place)
+
+    _reported("nightly", work)
+
+
+@app.command()
+def certificate(account: str, day: str) -> None:
+    """Show an account-day's completeness certificate, and check it against the lake."""
+    from journeyport import extract, runs
+    from journeyport.deployment import here
+
+    place = here()
+    found = extract.verify_certificate(
+        place.lake, place.state, account, runs.day("DAY", day)
+    )
+    shown.print(found.text(), markup=False)
+    raise typer.Exit(0 if found.ok else 1)
+
+
+@app.command()
+def release(
+    account: str,
+    day: str,
+    who: Annotated[str, typer.Option(help="Who decides; certified.")],
+    reason: Annotated[str, typer.Option(help="Why; certified.")],
+) -> None:
+    """Let a held account-day be delivered by the next export of it."""
+    from journeyport import extract, runs
+    from journeyport.deployment import here
+    from journeyport.state import pending
+
+    place = here()
+    named = runs.day("DAY", day)
+    extract.release(place.state, account, named, who=who, reason=reason)
+    pending.note(place.state, [(account, named)])
+    shown.print(
+        f"{named} of account {account} is released; the next night delivers it, or: "
+        f"journeyport export --from {named} --to {named}"
+    )
+
+
+@verify_app.command()
+def warehouse(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Work every row's hash out again.")
+    ] = False,
+) -> None:
+    """Compare the warehouse with the lake, per table and account-day."""
+    from journeyport import warehouse as target
+    from journeyport.console import Bars
+    from journeyport.deployment import here
+
+    place = here()
+    with Bars() as bars:
+        found = target.verify(place.lake, place.warehouse_url, deep, progress=bars)
+    report({"command": "verify warehouse", **found.as_dict()})
+    raise typer.Exit(0 if found.equal else 1)
+
+
+@app.command()
+def sql(
+    question: Annotated[str, typer.Argument(help="SQL over the tables of the lake.")],
+) -> None:
+    """Answer one SQL question over the lake, as CSV."""
+    from pyarrow import csv
+
+    from journeyport import reading
+    from journeyport.deployment import here
+
+    csv.write_csv(reading.query(question, lake=here().lake), sys.stdout.buffer)
+
+
+@app.command()
+def profile(start: MaybeFrom = None, end: MaybeTo = None) -> None:
+    """Counts per channel and day, null shares per column, new fields and values."""
+    from journeyport import reading
+    from journeyport.deployment import here
+
+    found: Any = reading.profile(start, end, lake=here().lake)
+    shown.print(found.text(), markup=False)
+
+
+def _reported(command: str, work: "Callable[[Deployment], Outcome]") -> None:
     """Run a command that ends with one JSON line, whatever happens."""
-    place = site()
+    from journeyport.deployment import here
+
+    place = here()
     try:
         outcome = work(place)
     except JourneyportError as error:

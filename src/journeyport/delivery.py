@@ -84,6 +84,14 @@ def check(
     return Checked(statuses, tuple(verdicts))
 
 
+def fit(
+    run: Run, account_days: Iterable[tuple[str, date]] | None, *, shrink_limit: float
+) -> list[tuple[str, date]]:
+    """The account-days that may be delivered, of these or of all that there are."""
+    wanted = list(_all(run) if account_days is None else account_days)
+    return check(run, wanted, shrink_limit=shrink_limit).fit
+
+
 def guard(
     run: Run, *, account_days: Iterable[tuple[str, date]], shrink_limit: float
 ) -> Checked:
@@ -141,8 +149,8 @@ def load(
     """
     whole = account_days is None
     wanted = list(_all(run) if account_days is None else account_days)
-    fit = check(run, wanted, shrink_limit=shrink_limit).fit
-    if wanted and not fit:
+    passed = check(run, wanted, shrink_limit=shrink_limit).fit
+    if wanted and not passed:
         raise NotProvedError(
             "None of the chosen account-days is proved and sound, so nothing was "
             "loaded; export them again, or release them with a reason."
@@ -151,7 +159,7 @@ def load(
         run.lake,
         url,
         # None lets the warehouse say itself which files it does not have yet.
-        days=None if whole and len(fit) == len(wanted) else fit,
+        days=None if whole and len(passed) == len(wanted) else passed,
         state=run.state,
         run_id=run.run_id,
         clock=run.clock,
@@ -181,14 +189,13 @@ def plan_crm(
     """
     if config is None:
         return {"skipped": "No CRM is set up: JOURNEYPORT_SALESFORCE_* is not set."}
-    wanted = list(_all(run) if account_days is None else account_days)
-    fit = check(run, wanted, shrink_limit=shrink_limit).fit
+    chosen = fit(run, account_days, shrink_limit=shrink_limit)
     if may_apply:
         report = crm.nightly(
             run.lake,
             run.state,
             config,
-            days=fit,
+            days=chosen,
             run_id=run.run_id,
             clock=run.clock,
             progress=run.progress,
@@ -202,7 +209,7 @@ def plan_crm(
             org,
             mapping,
             config,
-            days=fit,
+            days=chosen,
             run_id=run.run_id,
             clock=run.clock,
             progress=run.progress,

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
-from journeyport import loopback
+from journeyport import environment, loopback
 from journeyport.client import AccountAccess, SourceClient, SourceConfig
 from journeyport.clock import Clock, SetClock, SystemClock
 from journeyport.crm.config import CrmConfig, Login
@@ -194,3 +194,8 @@ class Deployment:
         for name in ("source", "state"):
             if name in opened:
                 opened.pop(name).close()
+
+
+def here() -> Deployment:
+    """The installation that the environment and `.env` describe."""
+    return Deployment(environment.read)

@@ -5,7 +5,7 @@ orchestrator. The work itself is done by `python -m pipelines`.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from journeyport.console import Bars, note
 from journeyport.deployment import Deployment
 from journeyport.errors import ArgumentError
 from journeyport.settings import FIRST_DAY
+from journeyport.wire import Ask
 
 Target = Literal["lake", "warehouse", "crm"]
 
@@ -42,12 +43,7 @@ def export(
         ArgumentError: the days or the target make no sense.
         SettingsError: a setting of something that is used is missing or wrong.
     """
-    first, last = days(site, start, end)
-    if only is not None and only not in TARGETS:
-        raise ArgumentError(
-            f"--only takes {', '.join(TARGETS)}; {only!r} is none of them."
-        )
-    check(site, only=only, from_raw=from_raw)
+    first, last = _asked(site, start, end, only, from_raw=from_raw)
     arguments = ["export", "--from", first.isoformat(), "--to", last.isoformat()]
     if only is not None:
         arguments += ["--only", only]
@@ -56,28 +52,78 @@ def export(
     return run(site, arguments)
 
 
-def nightly(
-    site: Deployment, start: str | None = None, end: str | None = None
+def preview(
+    site: Deployment,
+    start: str,
+    end: str,
+    *,
+    only: str | None = None,
+    from_raw: bool = False,
 ) -> launch.Outcome:
+    """Say what an export of these days would do; one question per account, no more.
+
+    Args:
+        site: the installation.
+        start: the first day, YYYY-MM-DD.
+        end: the last day, included.
+        only: see `export`.
+        from_raw: see `export`.
+
+    Raises:
+        ArgumentError: the days or the target make no sense.
+        SettingsError: a setting of something that is used is missing or wrong.
+    """
+    first, last = _asked(site, start, end, only, from_raw=from_raw)
+    counted: dict[str, int | None] = {}
+    if not from_raw:
+        lo = datetime.combine(first, time(), UTC)
+        hi = datetime.combine(last + timedelta(days=1), time(), UTC)
+        channels = site.settings.channels
+        for account in site.accounts:
+            ask = Ask(lo, hi, page_size=1, channels=channels, purpose="dry run")
+            counted[account] = site.source.search(account, ask).total
+    delivered = [only] if only else list(TARGETS)
+    if "crm" in delivered and site.crm is None:
+        delivered.remove("crm")
+    report = {
+        "status": "ok",
+        "dry_run": True,
+        "from": first,
+        "to": last,
+        "accounts": list(site.accounts),
+        "engagements": counted,
+        # See the walk: about one call for 45 engagements, and one for each day.
+        "calls": sum((total or 0) // 45 for total in counted.values())
+        + ((last - first).days + 1) * len(counted),
+        "targets": ["lake", *(name for name in delivered if name != "lake")],
+        "writes_to_crm": False,
+    }
+    return launch.Outcome(0, report)
+
+
+def nightly(site: Deployment) -> launch.Outcome:
     """Do what the schedule does each night.
 
     Args:
         site: the installation.
-        start: where the first night begins; else the frontier less the look-back.
-        end: the last day; else the one still open.
 
     Raises:
-        ArgumentError: the days make no sense.
         SettingsError: a setting of something that is used is missing or wrong.
     """
-    arguments = ["nightly"]
-    if start is not None:
-        first, last = days(site, start, end or today(site.clock).isoformat())
-        arguments += ["--from", first.isoformat(), "--to", last.isoformat()]
-    elif end is not None:
-        raise ArgumentError("--to needs --from: name both days or neither.")
     check(site, only=None, from_raw=False)
-    return run(site, arguments)
+    return run(site, ["nightly"])
+
+
+def _asked(
+    site: Deployment, start: str, end: str, only: str | None, *, from_raw: bool
+) -> tuple[date, date]:
+    first, last = days(site, start, end)
+    if only is not None and only not in TARGETS:
+        raise ArgumentError(
+            f"--only takes {', '.join(TARGETS)}; {only!r} is none of them."
+        )
+    check(site, only=only, from_raw=from_raw)
+    return first, last
 
 
 def check(site: Deployment, *, only: str | None, from_raw: bool) -> None:
@@ -118,7 +164,7 @@ def days(site: Deployment, start: str, end: str) -> tuple[date, date]:
     Raises:
         ArgumentError: one is no day, they are swapped, or they cannot be exported.
     """
-    first, last = _day("--from", start), _day("--to", end)
+    first, last = day("--from", start), day("--to", end)
     if last < first:
         raise ArgumentError(f"--to {last} comes before --from {first}; swap them.")
     if last > today(site.clock):
@@ -140,7 +186,12 @@ def today(clock: Clock) -> date:
     return clock.now().astimezone(UTC).date()
 
 
-def _day(name: str, value: str) -> date:
+def day(name: str, value: str) -> date:
+    """A day as somebody typed it.
+
+    Raises:
+        ArgumentError: it is none.
+    """
     try:
         return date.fromisoformat(value)
     except ValueError:
