@@ -372,3 +372,24 @@ def world(sandbox: Sandbox, tmp_path: Path) -> Iterator[World]:
         SetClock(NOW),
     )
     state.close()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Any:
+    return lambda sandbox: config_for(sandbox, tmp_path)
+
+
+@pytest.fixture
+def run_sandbox(tmp_path: Path) -> Iterator[Any]:
+    """Start another org, with options of its own."""
+    running: list[Iterator[Sandbox]] = []
+
+    def run(*options: str) -> Sandbox:
+        folder = tmp_path / f"org-{len(running)}"
+        folder.mkdir()
+        running.append(serve(folder, *options))
+        return next(running[-1])
+
+    yield run
+    for each in running:
+        next(each, None)

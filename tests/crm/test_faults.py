@@ -19,8 +19,8 @@ from journeyport.state import leases, rejects
 
 @pytest.fixture
 def ready(world, sandbox):
-    """Twelve matched customers with an engagement each, in an org approved before."""
-    for n in range(12):
+    """Six matched customers with an engagement each, in an org approved before."""
+    for n in range(6):
         sandbox.add("Contact", {"LastName": f"P{n}", "Email": f"c{n}@example.org"})
         world.person(f"c{n}", n)
     world.write()
@@ -41,7 +41,7 @@ def in_step(world) -> bool:
     with crm.connect(world.config) as org:
         mapping = crm.load_mapping(None)
         report = crm.verify(world.lake, world.state, org, mapping, clock=world.clock)
-    return report.ok and report.counts["JP_Engagement__c"]["in step"] == 24
+    return report.ok and report.counts["JP_Engagement__c"]["in step"] == 12
 
 
 def bulk(world):
@@ -109,7 +109,7 @@ def test_a_broken_off_job_is_taken_up_by_its_id(approved, sandbox):
 
 def test_rows_a_failed_job_left_go_out_all_the_same(approved, sandbox):
     bulk(approved)
-    sandbox.admin("POST", "/faults", {"kind": "job_failed", "rows": 4})
+    sandbox.admin("POST", "/faults", {"kind": "job_failed", "rows": 2})
     report = approved.night()
     assert report.applied.status == "APPLIED"
     assert in_step(approved)
@@ -160,7 +160,7 @@ def test_a_second_writer_is_kept_out(ready, sandbox):
 @pytest.mark.parametrize(
     ("guards", "words"),
     [
-        ({"records": 3}, "24 records are more than the 3"),
+        ({"records": 3}, "12 records are more than the 3"),
         ({"calls": 1}, "API calls are more than the 1"),
         ({"calls_share": 0.0}, "share of the"),
         ({"storage_share": 0.0}, "storage would be"),
@@ -206,7 +206,7 @@ def test_the_suppression_list_is_looked_at_before_each_write(ready, sandbox):
     assert report.suppressed == 2
     held = {row["JP_Customer_Id__c"] for row in sandbox.rows("Contact")}
     assert "ABCDEF:c3" not in held
-    assert len(sandbox.rows("JP_Engagement__c")) == 11
+    assert len(sandbox.rows("JP_Engagement__c")) == 5
 
 
 def test_a_refused_record_rests_longer_each_time_and_ends_sent(approved, sandbox):

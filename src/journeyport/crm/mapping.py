@@ -130,7 +130,7 @@ def load_mapping(path: Path | None = None) -> Mapping:
     """
     path = path or Path(__file__).with_name("salesforce.yaml")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except OSError as error:
         raise SettingsError(
             f"The CRM mapping {path.name} cannot be read ({error.strerror})."

@@ -1,0 +1,210 @@
+"""What people do in the CRM, what identity does to customers, and what undo leaves."""
+
+import pytest
+
+from journeyport import crm
+from journeyport.errors import StaleError
+
+
+@pytest.fixture
+def pair(world, sandbox):
+    """Two customers, matched and delivered; the ids of their Contacts."""
+    ids = sandbox.add(
+        "Contact",
+        {"LastName": "One", "Email": "c1@example.org"},
+        {"LastName": "Two", "Email": "c2@example.org"},
+    )
+    world.person("c1", 1)
+    world.person("c2", 2)
+    world.write()
+    world.deliver()
+    return ids
+
+
+def of(sandbox, name, key):
+    field = {"Contact": "JP_Customer_Id__c", "JP_Engagement__c": "JP_Engagement_Id__c"}
+    return next(r for r in sandbox.rows(name) if r[field[name]] == f"ABCDEF:{key}")
+
+
+def test_an_edit_of_a_field_of_ours_is_put_right_the_next_night(world, sandbox, pair):
+    sandbox.edit("Contact", pair[0], JP_Last_Topic__c="Mine", LastName="Married")
+    report = world.night()
+    assert [a.after for a in report.plan.actions] == [{"JP_Last_Topic__c": "Billing"}]
+    row = of(sandbox, "Contact", "c1")
+    assert (row["JP_Last_Topic__c"], row["LastName"]) == ("Billing", "Married")
+    assert world.night().plan.actions == ()
+
+
+def test_a_stamp_that_people_took_off_is_put_back_on_the_same_contact(
+    world, sandbox, pair
+):
+    sandbox.edit("Contact", pair[0], JP_Customer_Id__c=None)
+    world.people[0].engagements.append(world.engagement(9, day=2))
+    world.write()
+    world.night()
+    assert of(sandbox, "Contact", "c1")["Id"] == pair[0]
+
+
+def test_what_people_deleted_is_never_made_again(world, sandbox, pair):
+    gone = of(sandbox, "JP_Engagement__c", "e-00001")["Id"]
+    sandbox.remove("JP_Engagement__c", gone)
+    sandbox.remove("Contact", pair[1])
+    for person in world.people:
+        person.engagements[0]["topic"] = "Delivery"
+    world.write()
+    report = world.night()
+    assert report.plan.counts["JP_Engagement__c"]["gone"] == 1
+    assert [r["Id"] for r in sandbox.rows("Contact")] == [pair[0]]
+    names = {r["JP_Engagement_Id__c"] for r in sandbox.rows("JP_Engagement__c")}
+    assert names == {"ABCDEF:e-00002"}
+    assert world.night().plan.actions == ()
+
+
+def test_what_people_took_out_of_the_bin_is_ours_again(world, sandbox, pair):
+    gone = of(sandbox, "JP_Engagement__c", "e-00001")["Id"]
+    sandbox.remove("JP_Engagement__c", gone)
+    world.night()
+    sandbox.admin("POST", f"/rows/JP_Engagement__c/{gone}/undelete", {})
+    world.people[0].engagements[0]["topic"] = "Delivery"
+    world.write()
+    world.night()
+    row = of(sandbox, "JP_Engagement__c", "e-00001")
+    assert (row["Id"], row["JP_Topic__c"]) == (gone, "Delivery")
+
+
+def test_a_customer_follows_its_contact_when_people_merge_it(world, sandbox):
+    loser, master = sandbox.add(
+        "Contact",
+        {"LastName": "Old", "Email": "c1@example.org"},
+        {"LastName": "New", "Email": "other@example.org"},
+    )
+    world.person("c1", 1)
+    world.write()
+    world.deliver()
+    body = {"losers": [loser], "values": {}}
+    sandbox.admin("POST", f"/rows/Contact/{master}/merge", body)
+    world.night()
+    assert of(sandbox, "Contact", "c1")["Id"] == master
+    assert len(sandbox.rows("Contact")) == 1
+    assert of(sandbox, "JP_Engagement__c", "e-00001")["JP_Contact__c"] == master
+    rows = world.lake.read_snapshot("customer_crm_ids").to_pylist()
+    spans = sorted((r["valid_from"], r["record_id"], r["valid_to"]) for r in rows)
+    assert [(s[1], s[2] is None) for s in spans] == [(loser, False), (master, True)]
+    assert world.night().plan.actions == ()
+
+
+def test_contacts_of_two_customers_merged_by_people_are_reported(world, sandbox, pair):
+    sandbox.admin("POST", f"/rows/Contact/{pair[0]}/merge", {"losers": [pair[1]]})
+    plan = world.night().plan
+    assert (plan.matches["ONE"], plan.matches["TAKEN"]) == (1, 1)
+    assert of(sandbox, "Contact", "c1")["Id"] == pair[0]
+
+
+def test_two_customers_become_one_and_their_children_follow(world, sandbox, pair):
+    one, two = world.people
+    one.engagements += two.engagements
+    world.people = [one]
+    world.redirects = [("ABCDEF", "c2", "c1")]
+    world.write()
+    world.night()
+    loser = of(sandbox, "Contact", "c2")
+    assert (loser["Id"], loser["JP_Merged_Into__c"]) == (pair[1], "ABCDEF:c1")
+    assert loser["LastName"] == "Two"
+    assert of(sandbox, "Contact", "c1")["JP_Engagement_Count__c"] == 2
+    parents = {r["JP_Contact__c"] for r in sandbox.rows("JP_Engagement__c")}
+    assert parents == {pair[0]}
+    open_ = [
+        r["customer_id"]
+        for r in world.lake.read_snapshot("customer_crm_ids").to_pylist()
+        if r["valid_to"] is None
+    ]
+    assert open_ == ["c1"]
+    assert world.night().plan.actions == ()
+
+
+def test_a_customer_takes_over_the_contact_of_the_one_it_has_replaced(world, sandbox):
+    (held,) = sandbox.add("Contact", {"LastName": "One", "Email": "c1@example.org"})
+    world.person("c1", 1)
+    world.write()
+    world.deliver()
+    world.people[0].customer_id = "c8"
+    world.redirects = [("ABCDEF", "c1", "c8")]
+    world.write()
+    world.night()
+    (row,) = sandbox.rows("Contact")
+    assert (row["Id"], row["JP_Customer_Id__c"]) == (held, "ABCDEF:c8")
+    assert row["JP_Merged_Into__c"] is None
+    assert world.night().plan.actions == ()
+
+
+def test_undo_leaves_what_people_edited_and_brings_the_rest_back(world, sandbox):
+    ids = sandbox.add(
+        "Contact",
+        {"LastName": "One", "Email": "c1@example.org", "JP_Last_Topic__c": "Before"},
+        {"LastName": "Two", "Email": "c2@example.org"},
+    )
+    before = {r["Id"]: r for r in sandbox.rows("Contact")}
+    world.person("c1", 1)
+    world.person("c2", 2)
+    world.write()
+    world.deliver()
+    kept = of(sandbox, "JP_Engagement__c", "e-00002")["Id"]
+    sandbox.edit("JP_Engagement__c", kept, JP_Agent__c="A person")
+    sandbox.edit("Contact", ids[1], JP_Channels__c="Letter", Title="Dr")
+    plan = crm.planfile.load(world.config.plan_dir, newest(world))
+    with crm.connect(world.config) as org:
+        report = crm.undo(
+            plan.plan_id,
+            "a test",
+            state=world.state,
+            crm=org,
+            mapping=crm.load_mapping(None),
+            config=world.config,
+            run_id="undo",
+            clock=world.clock,
+        )
+    assert report.edits == 1
+    assert [r["Id"] for r in sandbox.rows("JP_Engagement__c")] == [kept]
+    after = {r["Id"]: r for r in sandbox.rows("Contact")}
+    expected = {**before[ids[1]], "JP_Channels__c": "Letter", "Title": "Dr"}
+    for held, now in ((before[ids[0]], after[ids[0]]), (expected, after[ids[1]])):
+        assert content(now) == content(held)
+    night = world.night()
+    assert not night.is_approved
+    assert night.applied is None
+    with crm.connect(world.config) as org, pytest.raises(StaleError):
+        crm.undo(
+            plan.plan_id,
+            "twice",
+            state=world.state,
+            crm=org,
+            mapping=crm.load_mapping(None),
+            config=world.config,
+            run_id="undo",
+            clock=world.clock,
+        )
+
+
+def content(row):
+    system = {"SystemModstamp", "LastModifiedDate", "LastModifiedById"}
+    return {name: value for name, value in row.items() if name not in system}
+
+
+def newest(world):
+    from journeyport.state import crm as memory
+
+    return memory.plans(world.state)[0].plan_id
+
+
+def test_verify_tells_drift_and_mends_nothing(world, sandbox, pair):
+    sandbox.edit("Contact", pair[0], JP_Last_Topic__c="Mine")
+    sandbox.remove("JP_Engagement__c", of(sandbox, "JP_Engagement__c", "e-00002")["Id"])
+    with crm.connect(world.config) as org:
+        mapping = crm.load_mapping(None)
+        report = crm.verify(world.lake, world.state, org, mapping, clock=world.clock)
+        assert org.calls.writes == 0
+    assert not report.ok
+    assert report.counts["Contact"] == {"drifted": 1, "in step": 1}
+    assert report.fields["Contact"] == {"JP_Last_Topic__c": 1}
+    assert report.counts["JP_Engagement__c"] == {"in step": 1, "gone": 1}
+    assert of(sandbox, "Contact", "c1")["JP_Last_Topic__c"] == "Mine"
