@@ -136,6 +136,8 @@ class Org:
             if not o.createable and o.name not in {"User", "Organization"}
         }
         for sobject in self.schema.objects.values():
+            definition = {"QualifiedApiName": sobject.name, "DurableId": sobject.name}
+            rows["EntityDefinition"].append(definition)
             rows["DuplicateRule"] += [
                 {
                     "DeveloperName": r.name,
@@ -163,7 +165,9 @@ class Org:
             connection.execute(table.delete().where(table.c.Id.not_in(present)))
             for key, row in zip(kept, wanted, strict=True):
                 if key is None:
-                    self._row(writer, sobject, row)
+                    made = self._row(writer, sobject, row).id
+                    changes = {"Id": row.get("DurableId", made)}
+                    self.store.update(connection, sobject, made, changes)
 
     def _row(self, writer: Writer, sobject: SObject, row: Mapping[str, Any]) -> Saved:
         return writer.create(sobject, drafts.from_json(self.schema, sobject, row))

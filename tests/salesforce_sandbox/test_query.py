@@ -246,6 +246,20 @@ def test_administrators_rules_can_be_read(client):
     ]
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        "EntityDefinition.QualifiedApiName = 'JP_Engagement__c'",
+        "EntityDefinitionId = 'JP_Engagement__c'",
+    ],
+)
+def test_validation_rules_are_found_by_their_object(client, where):
+    """Tooling API, "ValidationRule" and "EntityDefinition"."""
+    query = f"SELECT ValidationName FROM ValidationRule WHERE {where}"
+    (rule,) = client.query(query, door="tooling/query")
+    assert rule["ValidationName"] == "Ends_After_Start"
+
+
 def test_the_organization_says_what_it_is(client, address):
     (org,) = client.query(
         "SELECT Id, Name, IsSandbox, OrganizationType FROM Organization"
