@@ -8,7 +8,7 @@ import json
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
 from typing import Any
@@ -236,25 +236,29 @@ class DayStore:
         )
 
     def _watch(self, versions: Sequence[dict[str, Any]]) -> None:
-        """Watch what is not completed, or was lately; the newest version decides."""
+        """Watch what is not completed, or was lately; the newest version decides.
+
+        One that is watched in another day may have been dated anew: a read by id, due
+        at once, finds out and ends it there.
+        """
         now, settling = self._to.clock.now(), self._to.settling
-        listed: list[Watched] = []
-        done: list[str] = []
+        state, account = self._to.state, self._to.account
+        keys = {version["engagement_id"] for version in versions}
+        known = watch.of_ids(state, account, keys)
+        elsewhere = {key: one for key, one in known.items() if one.day != self.day}
+        listed: dict[str, Watched] = {}
         for version in versions:
             key = version["engagement_id"]
             settled_at = version["end_date"] or version["update_date"]
-            if version["status"] != COMPLETED:
-                listed.append(Watched(key, self.day, watch.OPEN, now, now + REST))
+            listed.pop(key, None)
+            if key in elsewhere:
+                listed[key] = replace(elsewhere[key], due_at=now)
+            elif version["status"] != COMPLETED:
+                listed[key] = Watched(key, self.day, watch.OPEN, now, now + REST)
             elif settled_at is not None and settled_at > now - settling:
-                listed.append(Watched(key, self.day, watch.SETTLING, now, now + REST))
-            else:
-                done.append(key)
-        watch.put(
-            self._to.state,
-            self._to.account,
-            {w.engagement_id: w for w in listed}.values(),
-        )
-        watch.take_off(self._to.state, self._to.account, done)
+                listed[key] = Watched(key, self.day, watch.SETTLING, now, now + REST)
+        watch.put(state, account, listed.values())
+        watch.take_off(state, account, keys - listed.keys())
 
 
 def held_versions(lake: Lake, account: str, day: date) -> dict[str, Held]:

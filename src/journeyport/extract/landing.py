@@ -334,7 +334,7 @@ class _Landing:
         state, account, now = self.to.state, self.to.account, self.to.clock.now()
         known = watch.of_ids(state, account, gone)
         listed = [
-            replace(known[key], reason=watch.MISSING, due_at=now)
+            replace(known[key], day=day.walk.day, reason=watch.MISSING, due_at=now)
             if key in known
             else Watched(key, day.walk.day, watch.MISSING, now, now)
             for key in sorted(gone)

@@ -144,9 +144,9 @@ class _Reading:
     def run(self) -> WatchReport:
         now = self.to.clock.now()
         due = self._kept(watch.due(self.to.state, self.to.account, now), now)
-        asked = {one.engagement_id for one in due}
-        found = self.known or _known(self.to.lake, self.to.account, asked)
-        self._canaries = deque(key for key in found if key not in asked)
+        doubtful = {one.engagement_id for one in due if one.reason == watch.MISSING}
+        found = self.known or _known(self.to.lake, self.to.account, doubtful)
+        self._canaries = deque(found)
         step = PAGE - 1
         try:
             for start in range(0, len(due), step):
@@ -181,7 +181,8 @@ class _Reading:
         left = {one.engagement_id: one for one in asked}
         while left:
             known = self._canaries[0] if self._canaries else None
-            ids = [*left, known] if known is not None else list(left)
+            ids = [key for key in left if key != known]
+            ids += [known] if known is not None else []
             answer = self.source.by_ids(self.to.account, ids)
             if any(foreign(self.to.account, row) for row in answer.rows):
                 break
@@ -342,7 +343,7 @@ def _blank(lake: Lake, account: str, day: date, ids: set[str]) -> None:
     lake.replace_raw(account, day, blanked)
 
 
-def _known(lake: Lake, account: str, asked: set[str]) -> list[str]:
+def _known(lake: Lake, account: str, doubtful: set[str]) -> list[str]:
     """Engagements seen lately that are not themselves in doubt: the canaries."""
     for day in reversed(lake.raw_days(account)):
         columns = ["engagement_id", "is_deleted", "_extracted_at"]
@@ -352,7 +353,7 @@ def _known(lake: Lake, account: str, asked: set[str]) -> list[str]:
         )
         deleted = {key for key, gone in pairs if gone}
         keys = reversed(raw.column("engagement_id").to_pylist())
-        found = [key for key in keys if key not in asked and key not in deleted]
+        found = [key for key in keys if key not in doubtful and key not in deleted]
         if found:
             return found[:_CANARIES]
     return []
