@@ -156,12 +156,26 @@ def loaded_duckdb(loaded_file: Path, tmp_path: Path) -> Target:
     return _duckdb(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def copy_database(loaded_database: str, server: sa.URL):
+    """Make a copy of the loaded database, for as long as it is used."""
+
+    @contextlib.contextmanager
+    def copied() -> Iterator[Target]:
+        name = f"warehouse_{next(_numbers)}"
+        _administer(server, f"CREATE DATABASE {name} TEMPLATE {loaded_database}")
+        try:
+            yield _postgresql(server.set(database=name))
+        finally:
+            _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+    return copied
+
+
 @pytest.fixture
-def loaded_postgresql(loaded_database: str, server: sa.URL) -> Iterator[Target]:
-    name = f"warehouse_{next(_numbers)}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {loaded_database}")
-    yield _postgresql(server.set(database=name))
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+def loaded_postgresql(copy_database) -> Iterator[Target]:
+    with copy_database() as target:
+        yield target
 
 
 @pytest.fixture(params=["duckdb", "postgresql"])

@@ -40,12 +40,13 @@ class Made:
     engagement_id: str
     day: date
     version: int = 0
+    shape: int = 0
     is_deleted: bool = False
 
     def children(self, table: str) -> int:
         if table == "engagement_outcomes":
             return 1
-        return zlib.crc32(f"{self.engagement_id}{table}{self.version}".encode()) % 4
+        return zlib.crc32(f"{self.engagement_id}{table}{self.shape}".encode()) % 4
 
 
 @dataclass
@@ -60,9 +61,11 @@ class World:
             self.made[account, name] = Made(account, name, day)
 
     def change(self, account: str, name: str, **what: object) -> None:
+        """All values, and how many children there are."""
         before = self.made[account, name]
         version = before.version + 1
-        self.made[account, name] = replace(before, version=version, **what)
+        shaped = {"shape": version, "version": version}
+        self.made[account, name] = replace(before, **(shaped | what))
 
     def write(self, *days: tuple[str, date], run_id: str = "run-1") -> None:
         """Write these account-days; all that have engagements when none is given."""

@@ -6,6 +6,7 @@ What is where: `loading` batches and transactions, `difference` one table's chan
 `duckdb_file`, `postgresql`, listed in `targets`.
 """
 
+from journeyport.warehouse.catalogue import DATA_TABLES
 from journeyport.warehouse.ledger import publish_ledger
 from journeyport.warehouse.loading import load
 from journeyport.warehouse.report import (
@@ -18,6 +19,7 @@ from journeyport.warehouse.roles import roles_sql
 from journeyport.warehouse.verifying import verify
 
 __all__ = [
+    "DATA_TABLES",
     "Counts",
     "Difference",
     "LoadReport",

@@ -39,6 +39,11 @@ DELIVERED: tuple[Table, ...] = tuple(
 )
 """Every table of the lake but raw; those without a row hash are given one."""
 
+DATA_TABLES = tuple(
+    table.name for table in DELIVERED if table.layout is not Layout.OPERATIONS
+)
+"""Names of the tables that hold data; the others record what runs did."""
+
 VIEWS = (
     "current_customers",
     "engagements_with_customer",

@@ -104,9 +104,8 @@ def _fetch(
         pa.field(column.name, _arrow_type(column)) for column in select.selected_columns
     ]
     schema = pa.schema(fields)
-    with connection.execute(
-        select, execution_options={"stream_results": True, "max_row_buffer": _BATCH}
-    ) as result:
+    # No cursor on the server: closing one over a cut connection is an error of its own.
+    with connection.execute(select) as result:
         return pa.Table.from_batches(_batches(result, schema), schema)
 
 

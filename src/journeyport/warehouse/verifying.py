@@ -21,7 +21,7 @@ from journeyport.warehouse.targets import failure, opened
 
 Progress = Callable[[str, int, int], None]
 
-CHUNK_ROWS = 500_000
+CHUNK_ROWS = 200_000
 """Rows of one table compared at once."""
 
 
