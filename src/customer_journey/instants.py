@@ -18,6 +18,8 @@ _RFC3339 = re.compile(
     re.ASCII,
 )
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+#: The hour and the minute of every minute of a day: looked up, not formatted again.
+_MINUTES = [f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(24 * 60)]
 _day_text: dict[int, str] = {}
 
 
@@ -88,13 +90,12 @@ def format_instant(instant: int) -> str:
         text = format_day(days)
         if len(_day_text) < 4096:
             _day_text[days] = text
+    minute, rest = divmod(rest, MINUTE)
     milliseconds, micro = divmod(rest, 1000)
-    seconds, milli = divmod(milliseconds, 1000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
+    second, milli = divmod(milliseconds, 1000)
     if micro:
-        return f"{text}T{hour:02}:{minute:02}:{second:02}.{milli:03}{micro:03}Z"
-    return f"{text}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z"
+        return f"{text}{_MINUTES[minute]}{second:02}.{milli:03}{micro:03}Z"
+    return f"{text}{_MINUTES[minute]}{second:02}.{milli:03}Z"
 
 
 def format_day(days: int) -> str:

@@ -18,6 +18,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+#: Microseconds of one tally.
+STRETCH = 600_000_000
+
 # SQLite makes only a column declared INTEGER its row id
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 
@@ -87,6 +90,17 @@ facets = Table(
     Column("value", Text, primary_key=True),
     Column("start_us", BigInteger, primary_key=True),
     Column("seq", BigInteger, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+#: How many engagements start in each stretch of ten minutes: a day's total is a sum of
+#: 144 numbers, however many engagements the day has.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("stretch", BigInteger, primary_key=True),
+    Column("engagements", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 

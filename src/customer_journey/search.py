@@ -13,7 +13,14 @@ import sqlalchemy as sa
 
 from customer_journey import identity
 from customer_journey.documents import Document
-from customer_journey.models import engagements, facets, identifiers, occurrences
+from customer_journey.models import (
+    STRETCH,
+    engagements,
+    facets,
+    identifiers,
+    occurrences,
+    tallies,
+)
 
 #: Before every instant that the contract's date-time can name.
 EARLIEST = -(2**62)
@@ -141,8 +148,11 @@ def _statements(
             )
         )
         clauses.append(engagements.c.seq.in_(carried))
+    counting = sa.select(sa.func.count()).select_from(engagements).where(*clauses)
+    if not (by_channel or by_agent or by_conversation or by_journey):
+        counting = _tallied(ends=ends)
     return _Statements(
-        count=sa.select(sa.func.count()).select_from(engagements).where(*clauses),
+        count=counting,
         page=sa.select(engagements.c.document, engagements.c.identifiers)
         .where(*clauses)
         .order_by(engagements.c.start_us.desc(), engagements.c.engagement_id.desc())
@@ -150,6 +160,40 @@ def _statements(
         .offset(sa.bindparam("offset")),
         whole=sa.select(engagements.c.document).where(*clauses),
     )
+
+
+def _tallied(*, ends: bool) -> sa.Select[int]:
+    """How many start between the dates: whole stretches summed, their edges counted."""
+
+    def rows(*bounds: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+        return (
+            sa.select(sa.func.count())
+            .select_from(engagements)
+            .where(engagements.c.account_id == sa.bindparam("account"), *bounds)
+            .scalar_subquery()
+        )
+
+    start = engagements.c.start_us
+    whole = [tallies.c.stretch > sa.bindparam("first")]
+    edges: sa.ColumnElement[int] = rows(
+        start >= sa.bindparam("start"),
+        start < sa.bindparam("first_end"),
+        *([start <= sa.bindparam("end")] if ends else []),
+    )
+    if ends:
+        whole.append(tallies.c.stretch < sa.bindparam("last"))
+        # nothing when both bounds fall in one stretch: counted above
+        edges = edges + rows(
+            start >= sa.bindparam("last_start"),
+            start >= sa.bindparam("first_end"),
+            start <= sa.bindparam("end"),
+        )
+    summed = (
+        sa.select(sa.func.coalesce(sa.func.sum(tallies.c.engagements), 0))
+        .where(tallies.c.account_id == sa.bindparam("account"), *whole)
+        .scalar_subquery()
+    )
+    return sa.select(summed + edges)
 
 
 def _carrying(kind: str, *, ends: bool) -> sa.Select[int]:
@@ -167,9 +211,16 @@ def _carrying(kind: str, *, ends: bool) -> sa.Select[int]:
 
 def _values(query: Query, journeys: list[int] | None, oldest: int) -> dict[str, object]:
     start = oldest if query.start is None else max(query.start, oldest)
-    values: dict[str, object] = {"account": query.account, "start": start}
+    first = start // STRETCH
+    values: dict[str, object] = {
+        "account": query.account,
+        "start": start,
+        "first": first,
+        "first_end": (first + 1) * STRETCH,
+    }
     if query.end is not None:
-        values["end"] = query.end
+        last = query.end // STRETCH
+        values |= {"end": query.end, "last": last, "last_start": last * STRETCH}
     if query.channels:
         values["channel"] = [channel.casefold() for channel in query.channels]
     if query.agent is not None:

@@ -74,6 +74,8 @@ def _server(app: ASGIApp) -> _Server:
             # the service's own clock tells the date
             date_header=False,
             server_header=False,
+            # longer than clients keep an idle connection for the next night's read
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=2,
         )
     )

@@ -17,6 +17,7 @@ from customer_journey import identity
 from customer_journey.documents import Document, facets_of
 from customer_journey.instants import format_instant, parse_instant
 from customer_journey.models import (
+    STRETCH,
     accounts,
     engagements,
     facets,
@@ -25,6 +26,7 @@ from customer_journey.models import (
     occurrences,
     secondary_indexes,
     settings,
+    tallies,
 )
 
 SCHEMA_VERSION = "1"
@@ -223,6 +225,7 @@ def insert(connection: sa.Connection, account: str, document: Document) -> int:
         )
     )
     seq = identity.inserted_key(result)
+    _tally(connection, account, start, 1)
     _add_facets(connection, account, seq, start, facets_of(document))
     _add_occurrences(connection, account, seq, document["identifiers"])
     return seq
@@ -242,6 +245,9 @@ def replace(
             document=orjson.dumps(new).decode(),
         )
     )
+    if start != _start(old):
+        _tally(connection, account, _start(old), -1)
+        _tally(connection, account, start, 1)
     before, after = facets_of(old), facets_of(new)
     if before != after or start != _start(old):
         _drop_facets(connection, account, seq, old)
@@ -265,6 +271,7 @@ def erase(connection: sa.Connection, account: str, engagement: str) -> bool:
         )
     )
     connection.execute(sa.delete(engagements).where(engagements.c.seq == seq))
+    _tally(connection, account, _start(document), -1)
     return True
 
 
@@ -281,6 +288,21 @@ def _start(document: Document) -> int:
     if start is None:
         raise ValueError("An engagement's startDate is not a date-time.")
     return start
+
+
+def _tally(connection: sa.Connection, account: str, start: int, more: int) -> None:
+    stretch = start // STRETCH
+    changed = connection.execute(
+        sa.update(tallies)
+        .where(tallies.c.account_id == account, tallies.c.stretch == stretch)
+        .values(engagements=tallies.c.engagements + more)
+    )
+    if not changed.rowcount:
+        connection.execute(
+            sa.insert(tallies).values(
+                account_id=account, stretch=stretch, engagements=more
+            )
+        )
 
 
 def _add_facets(

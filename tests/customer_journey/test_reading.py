@@ -1,6 +1,7 @@
 """Searching and getting what is there."""
 
 import json
+from random import Random
 
 DAY = {"startDate": "2026-11-10T00:00:00Z", "endDate": "2026-11-10T23:59:59.999Z"}
 
@@ -30,6 +31,26 @@ def test_both_bounds_are_inclusive(filled):
     answer = filled.search(startDate=start, endDate=start).json()
     assert answer["pagination"]["total"] >= 1
     assert {one["startDate"] for one in answer["engagements"]} == {start}
+
+
+def test_the_total_is_what_lies_between_any_two_bounds(filled):
+    starts = sorted(one["startDate"] for one in walk(filled))
+    rng = Random(3)
+    for _ in range(60):
+        low, high = sorted(rng.sample(starts, 2))
+        if rng.random() < 0.3:
+            high = low
+        bounds = {"startDate": low, "endDate": high}
+        if rng.random() < 0.2:
+            del bounds[rng.choice(list(bounds))]
+        expected = sum(
+            bounds.get("startDate", "") <= one <= bounds.get("endDate", "9")
+            for one in starts
+        )
+        answer = filled.search(size=1, **bounds).json()
+        assert answer["pagination"]["total"] == expected
+    backwards = filled.search(startDate=starts[-1], endDate=starts[0]).json()
+    assert backwards["pagination"]["total"] == 0
 
 
 def test_pages_together_are_the_whole_search(filled):
