@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from journeyport.normalise import versions
 from journeyport.normalise.versions import Version, current
 
 T0 = datetime(2026, 3, 6, tzinfo=UTC)
@@ -83,11 +84,13 @@ def test_a_tombstone_leaves_one_row_and_no_children(bench):
         content_hash=["tombstone"],
         deleted_at=[T0 + timedelta(days=1)],
         deleted_reason=["404 in two runs"],
+        start_date=[datetime(2026, 3, 5, tzinfo=UTC)],
     )
     bench.lake.append_raw(bench.account, bench.day, "r", "tomb", tomb)
     report = bench.conform()
     row = bench.row("engagements")
     assert (row["is_deleted"], row["deleted_reason"]) == (True, "404 in two runs")
+    assert row["start_date"] == datetime(2026, 3, 5, 10, tzinfo=UTC)
     assert row["source_address"] is None
     assert row["topic_count"] == 0
     assert {name for name, rows in report.rows.items() if rows} == {"engagements"}
@@ -115,7 +118,7 @@ def test_tombstones_stand_in_order_among_the_living(bench):
     ]
 
 
-def test_many_versions_in_small_batches_give_the_same_files(bench):
+def test_many_versions_in_small_batches_give_the_same_files(bench, monkeypatch):
     for step in range(4):
         bench.land(
             [
@@ -132,7 +135,9 @@ def test_many_versions_in_small_batches_give_the_same_files(bench):
         )
     bench.conform()
     whole = bench.digests()
-    for batch in (1, 7, 49):
-        bench.conform(batch=batch)
-        assert bench.digests() == whole
+    for memory in (versions._IN_MEMORY, 0):
+        monkeypatch.setattr(versions, "_IN_MEMORY", memory)
+        for batch in (1, 7, 49):
+            bench.conform(batch=batch)
+            assert bench.digests() == whole
     assert len({row["engagement_id"] for row in bench.rows("engagements")}) == 50

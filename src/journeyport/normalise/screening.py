@@ -5,6 +5,7 @@ rest are taken apart: what has no column goes to `_extra`, odd instants are writ
 plainly, and what is no engagement at all is rejected with the reason.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -119,12 +120,7 @@ def _taken_apart(
         raise _RejectedError(
             "TOO_LARGE", "", f"The document has more than {MAX_BYTES:,} bytes."
         )
-    try:
-        sent = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        raise _RejectedError(
-            "NOT_JSON", "", "The document is not readable as JSON."
-        ) from error
+    sent = _loaded(payload)
     if not isinstance(sent, dict):
         raise _RejectedError("NOT_AN_OBJECT", "", "The document is no JSON object.")
     _check_essentials(sent, account_id)
@@ -132,6 +128,22 @@ def _taken_apart(
     plain = _struct(sent, document(), "", seen)
     drift.update(seen)
     return orjson.dumps(plain)
+
+
+def _loaded(payload: bytes | memoryview) -> Any:
+    try:
+        return orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        # Half a surrogate pair is legal in JSON and no text anywhere else: it becomes
+        # a question mark here; the document in raw keeps it.
+        plain = json.dumps(json.loads(bytes(payload)), ensure_ascii=False)
+        return orjson.loads(plain.encode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise _RejectedError(
+            "NOT_JSON", "", "The document is not readable as JSON."
+        ) from error
 
 
 def _check_essentials(sent: dict[str, Any], account_id: str) -> None:

@@ -16,7 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from journeyport.arrow import schema_of
 from journeyport.lake import Lake
+from journeyport.tables import RAW_ENGAGEMENTS
 
 _STATUS = {"CREATED": 0, "ACTIVE": 1, "COMPLETED": 2}
 _ARRAYS = (
@@ -33,7 +35,8 @@ _MAPS = ("identifiers", "data")
 _VERSIONS = """
 CREATE OR REPLACE TEMP TABLE versions AS
 SELECT engagement_id, content_hash, bool_or(is_deleted) AS is_deleted,
-    max(update_date) AS update_date, max(status) AS status,
+    max(start_date) AS start_date, max(update_date) AS update_date,
+    max(status) AS status,
     max(end_date) AS end_date, list(_extracted_at ORDER BY _extracted_at) AS landed,
     min({'at': _extracted_at, 'run': _run_id}) AS first
 FROM raw GROUP BY engagement_id, content_hash
@@ -60,13 +63,28 @@ GROUP BY ALL ORDER BY v.engagement_id
 """
 _DOCUMENTS = """
 SELECT v.engagement_id, v.content_hash, v.first['at'] AS _extracted_at,
-    v.first['run'] AS _run_id, r.policy_hash, r.payload, r.is_deleted, r.deleted_at,
-    r.deleted_reason, r.start_date, r.update_date, r.end_date, r.status
+    v.first['run'] AS _run_id, r.policy_hash, r.is_deleted, r.deleted_at,
+    r.deleted_reason, coalesce(alive.start_date, r.start_date) AS start_date,
+    coalesce(alive.update_date, r.update_date) AS update_date,
+    coalesce(alive.end_date, r.end_date) AS end_date,
+    coalesce(alive.status, r.status) AS status, r.{document}
 FROM raw r JOIN versions v USING (engagement_id, content_hash)
 JOIN chosen c USING (engagement_id, content_hash)
+LEFT JOIN (
+    SELECT engagement_id, max(start_date) AS start_date,
+        max(update_date) AS update_date, max(end_date) AS end_date,
+        max(status) AS status
+    FROM versions WHERE NOT is_deleted AND engagement_id IN
+        (SELECT engagement_id FROM versions WHERE is_deleted)
+    GROUP BY engagement_id
+) alive ON alive.engagement_id = v.engagement_id AND r.is_deleted
 WHERE r._extracted_at = v.landed[-1]
 ORDER BY v.engagement_id, r.policy_hash, r._run_id
 """
+"""A tombstone names no dates: it takes those the engagement had when it was alive."""
+
+_IN_MEMORY = 64_000_000
+"""Bytes of raw files up to which a day is read at once: half the price of a sort."""
 
 
 @dataclass(frozen=True)
@@ -150,20 +168,37 @@ def documents(
     paths = lake.raw_files(account, day)
     if not paths:
         return
-    places = [lake.files.place(path) for path in paths]
-    source = ds.dataset(places, filesystem=lake.files.filesystem, format="parquet")
-    connection.register("raw", source)
+    whole = None
+    if sum(lake.files.size(path) for path in paths) <= _IN_MEMORY:
+        whole = lake.read_raw(account, day)
+        place = pa.array(range(len(whole)), pa.int64())
+        connection.register("raw", whole.append_column("place", place))
+    else:
+        connection.register("raw", _dataset(lake, paths))
     connection.execute(_VERSIONS)
     connection.execute(_CLEAR)
     _choose_unclear(connection)
+    query = _DOCUMENTS.format(document="payload" if whole is None else "place")
     last = None
-    for part in connection.execute(_DOCUMENTS).to_arrow_reader(batch):
-        table = pa.table(part)
-        ids = table.column("engagement_id").to_pylist()
+    for found in connection.execute(query).to_arrow_reader(batch):
+        part = pa.table(found)
+        if whole is not None:
+            payloads = whole.column("payload").take(part.column("place"))
+            part = part.append_column("payload", payloads)
+        ids = part.column("engagement_id").to_pylist()
         kept = [one != before for before, one in zip([last, *ids], ids, strict=False)]
         last = ids[-1] if ids else last
-        yield table if all(kept) else table.filter(pa.array(kept))
+        yield part if all(kept) else part.filter(pa.array(kept))
     connection.unregister("raw")
+
+
+def _dataset(lake: Lake, paths: list[str]) -> ds.Dataset:
+    return ds.dataset(
+        [lake.files.place(path) for path in paths],
+        schema=schema_of(RAW_ENGAGEMENTS),
+        filesystem=lake.files.filesystem,
+        format="parquet",
+    )
 
 
 def _choose_unclear(connection: duckdb.DuckDBPyConnection) -> None:
