@@ -125,40 +125,66 @@ def _statements(
     by_conversation: bool,
     by_journey: bool,
 ) -> _Statements:
-    clauses = [
-        engagements.c.account_id == sa.bindparam("account"),
-        engagements.c.start_us >= sa.bindparam("start"),
-    ]
-    if ends:
-        clauses.append(engagements.c.start_us <= sa.bindparam("end"))
-    for wanted, kind in (
-        (by_channel, "channel"),
-        (by_agent, "agent"),
-        (by_conversation, "conversation"),
-    ):
-        if wanted:
-            clauses.append(engagements.c.seq.in_(_carrying(kind, ends=ends)))
-    if by_journey:
-        carried = (
-            sa.select(occurrences.c.seq)
-            .join(identifiers, identifiers.c.identifier == occurrences.c.identifier)
-            .where(
-                identifiers.c.account_id == sa.bindparam("account"),
-                identifiers.c.journey.in_(sa.bindparam("journeys", expanding=True)),
-            )
+    start = engagements.c.start_us
+    filters: list[sa.ColumnElement[bool]] = [
+        engagements.c.seq.in_(_carrying(kind, ends=ends))
+        for wanted, kind in (
+            (by_channel, "channel"),
+            (by_agent, "agent"),
+            (by_conversation, "conversation"),
         )
-        clauses.append(engagements.c.seq.in_(carried))
-    counting = sa.select(sa.func.count()).select_from(engagements).where(*clauses)
-    if not (by_channel or by_agent or by_conversation or by_journey):
-        counting = _tallied(ends=ends)
+        if wanted
+    ]
+    if by_journey:
+        filters.append(engagements.c.seq.in_(_in_journeys()))
+        # the sum keeps a planner from walking all dates of the account: few rows are
+        # found by the journey, and only those are compared
+        filters.append(start + 0 >= sa.bindparam("start"))
+        if ends:
+            filters.append(start + 0 <= sa.bindparam("end"))
+    newest_first = (start.desc(), engagements.c.engagement_id.desc())
+    columns = (engagements.c.document, engagements.c.identifiers)
+    if filters:
+        found = (
+            sa.select(engagements.c.seq)
+            .where(*filters)
+            .order_by(*newest_first)
+            .limit(sa.bindparam("size"))
+            .offset(sa.bindparam("offset"))
+            .subquery()
+        )
+        return _Statements(
+            count=sa.select(sa.func.count()).select_from(engagements).where(*filters),
+            page=sa.select(*columns)
+            .where(engagements.c.seq.in_(sa.select(found.c.seq)))
+            .order_by(*newest_first),
+            whole=sa.select(engagements.c.document).where(*filters),
+        )
+    between = [
+        engagements.c.account_id == sa.bindparam("account"),
+        start >= sa.bindparam("start"),
+        *([start <= sa.bindparam("end")] if ends else []),
+    ]
     return _Statements(
-        count=counting,
-        page=sa.select(engagements.c.document, engagements.c.identifiers)
-        .where(*clauses)
-        .order_by(engagements.c.start_us.desc(), engagements.c.engagement_id.desc())
+        count=_tallied(ends=ends),
+        page=sa.select(*columns)
+        .where(*between)
+        .order_by(*newest_first)
         .limit(sa.bindparam("size"))
         .offset(sa.bindparam("offset")),
-        whole=sa.select(engagements.c.document).where(*clauses),
+        whole=sa.select(engagements.c.document).where(*between),
+    )
+
+
+def _in_journeys() -> sa.Select[int]:
+    """The rows that carry any identifier of the journeys."""
+    return (
+        sa.select(occurrences.c.seq)
+        .join(identifiers, identifiers.c.identifier == occurrences.c.identifier)
+        .where(
+            identifiers.c.account_id == sa.bindparam("account"),
+            identifiers.c.journey.in_(sa.bindparam("journeys", expanding=True)),
+        )
     )
 
 
