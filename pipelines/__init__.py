@@ -3,3 +3,8 @@
 An asset takes plain objects, calls one function of `journeyport`, turns an error that
 a person must mend into one sentence, and tells Dagster what came of it.
 """
+
+import warnings
+
+# Dagster calls backfill policies beta, once per asset; they are used on purpose.
+warnings.filterwarnings("ignore", message=".* is currently in beta")

@@ -14,21 +14,20 @@ import json
 import os
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from journeyport import instance, launch, night
+from journeyport import instance, launch
 from journeyport.errors import ArgumentError, JourneyportError, SettingsError
-from journeyport.identity import IDENTITY_TABLES
 from journeyport.settings import FIRST_DAY, PREFIX
 from journeyport.state import failures
-from journeyport.tables import DAILY, OPERATIONS
+from journeyport.tables import CUSTOMER_CRM_IDS as MATCHES
+from journeyport.tables import DAILY, OPERATIONS, SNAPSHOTS
 from pipelines.resources import SITE, Site
 
 _LANDING = ("raw_engagements",)
-_LAKE = tuple(t.name for t in (*DAILY, *night.DIRECTORY, *IDENTITY_TABLES))
+_LAKE = tuple(table.name for table in (*DAILY, *SNAPSHOTS) if table is not MATCHES)
 _AFTER = tuple(t.name for t in OPERATIONS)
 _TARGETS = {
     None: ("warehouse", "crm_plan"),
@@ -57,6 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
+    from journeyport import night
+
     if asked.start is None:
         days = night.days(site.state, site.clock, site.accounts, site.options)
     else:
@@ -66,8 +67,6 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     )
     first = site.settings.first_day or FIRST_DAY
     os.environ[f"{PREFIX}FIRST_DAY"] = first.isoformat()
-    # Dagster warns of its own beta features once per asset.
-    warnings.filterwarnings("ignore", module="dagster")
     _say("starting", 0, 0)
     import dagster as dg
 

@@ -5,13 +5,12 @@ All of it derives from `journeyport.tables`. What the assets do is said beside t
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 
-from journeyport import environment
+from journeyport import environment, tables
 from journeyport.errors import ContractError, PermanentError, TransientError
-from journeyport.night import span
 from journeyport.schema import Column, Kind, Layout, Origin, Table
 
 DAYS = dg.DailyPartitionsDefinition(
@@ -23,6 +22,15 @@ DAYS = dg.DailyPartitionsDefinition(
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 ONE_DAY = "dagster/partition"
+
+DIRECTORY = (tables.IDENTIFIER_TYPES, tables.AGENTS, tables.QUEUES)
+"""Small tables over all days: what an account knows, not what happened."""
+
+IDENTITY = tuple(
+    table
+    for table in tables.SNAPSHOTS
+    if table not in DIRECTORY and table is not tables.CUSTOMER_CRM_IDS
+)
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 """A range of days is one run that a person can read."""
@@ -99,7 +107,8 @@ def chosen_days(run: dg.DagsterRun) -> list[date]:
             "in the Launchpad.",
             allow_retries=False,
         )
-    return span(date.fromisoformat(first), date.fromisoformat(last))
+    begin, end = date.fromisoformat(first), date.fromisoformat(last)
+    return [begin + timedelta(days=n) for n in range((end - begin).days + 1)]
 
 
 @contextmanager

@@ -8,9 +8,16 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
-from journeyport import delivery, guards, night
+from journeyport.checklist import (
+    CERTIFIED,
+    COUNTS_MATCH,
+    KEYS_UNIQUE,
+    NOT_SHRUNK,
+    PARENTS_THERE,
+    RULES,
+)
 from journeyport.tables import DAILY
-from pipelines.catalogue import SINGLE_RUN, chosen_days, in_words, spec
+from pipelines.catalogue import DIRECTORY, SINGLE_RUN, chosen_days, in_words, spec
 from pipelines.resources import Site
 
 
@@ -23,6 +30,8 @@ def daily_tables(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Every table of the chosen days, and of other days that something landed for."""
+    from journeyport import night
+
     days = chosen_days(context.run)
     with in_words():
         made = night.conform(
@@ -62,43 +71,38 @@ def daily_tables(
     name="directory",
     specs=[
         spec(table, deps=[one.name for one in DAILY], group="tables")
-        for table in night.DIRECTORY
+        for table in DIRECTORY
     ],
 )
 def directory(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Identifier types, agents and queues, as all engagements together show them."""
+    from journeyport import night
+
     with in_words():
         rows = night.directory(
             site.run(context.run), site.landed, accounts=site.accounts
         )
-    for table in night.DIRECTORY:
+    for table in DIRECTORY:
         yield dg.MaterializeResult(
             asset_key=table.name, metadata={"dagster/row_count": rows[table.name]}
         )
 
 
 _CHECKS = [
-    *((table.name, guards.KEYS_UNIQUE) for table in DAILY),
-    *((table.name, guards.PARENTS_THERE) for table in DAILY if table.parent),
-    *((table.name, guards.COUNTS_MATCH) for table in DAILY if table.parent),
-    *((table.name, guards.NOT_SHRUNK) for table in DAILY),
+    *((table.name, KEYS_UNIQUE) for table in DAILY),
+    *((table.name, PARENTS_THERE) for table in DAILY if table.parent),
+    *((table.name, COUNTS_MATCH) for table in DAILY if table.parent),
+    *((table.name, NOT_SHRUNK) for table in DAILY),
 ]
-
-_DESCRIPTIONS = {
-    **guards.RULES,
-    delivery.PROVED: "Every chosen account-day is proved, still open, or released.",
-}
 
 
 @dg.multi_asset_check(
     name="guards",
     specs=[
-        dg.AssetCheckSpec(
-            rule, asset=table, blocking=True, description=_DESCRIPTIONS[rule]
-        )
-        for table, rule in (("engagements", delivery.PROVED), *_CHECKS)
+        dg.AssetCheckSpec(rule, asset=table, blocking=True, description=RULES[rule])
+        for table, rule in (("engagements", CERTIFIED), *_CHECKS)
     ],
 )
 def checks(
@@ -109,6 +113,8 @@ def checks(
     A check that fails for some account-days holds those back and warns; it stops the
     run where nothing is left to deliver.
     """
+    from journeyport import delivery
+
     with in_words():
         checked = delivery.guard(
             site.run(context.run),
@@ -123,7 +129,7 @@ def checks(
     severity = (
         dg.AssetCheckSeverity.WARN if checked.fit else dg.AssetCheckSeverity.ERROR
     )
-    yield _result("engagements", delivery.PROVED, checked.unproved, severity)
+    yield _result("engagements", CERTIFIED, checked.unproved, severity)
     for table, rule in _CHECKS:
         yield _result(table, rule, checked.broken(rule, table), severity)
 

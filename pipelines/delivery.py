@@ -7,13 +7,11 @@ somebody approved an apply for that org and mapping.
 
 import dagster as dg
 
-from journeyport import delivery
-from journeyport.identity import IDENTITY_TABLES
 from journeyport.tables import DAILY
-from pipelines.catalogue import DAYS, SINGLE_RUN, chosen_days, in_words
+from pipelines.catalogue import DAYS, IDENTITY, SINGLE_RUN, chosen_days, in_words
 from pipelines.resources import Site
 
-_DEPS = [table.name for table in (*DAILY, *IDENTITY_TABLES)]
+_DEPS = [table.name for table in (*DAILY, *IDENTITY)]
 
 
 @dg.asset(
@@ -31,6 +29,8 @@ def warehouse(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
 ) -> dg.MaterializeResult[None]:
     """Load what may be delivered of the chosen days."""
+    from journeyport import delivery
+
     days = chosen_days(context.run)
     is_night = context.job_name == "nightly"
     with in_words():
@@ -78,6 +78,8 @@ def crm_plan(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
 ) -> dg.MaterializeResult[None]:
     """Plan what the CRM would be given for the chosen days."""
+    from journeyport import delivery
+
     days = chosen_days(context.run)
     is_night = context.job_name == "nightly"
     with in_words():

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from journeyport import delivery
-from journeyport.identity import IDENTITY_TABLES
 from journeyport.tables import DAILY
-from pipelines.catalogue import in_words, spec
+from pipelines.catalogue import IDENTITY, in_words, spec
 from pipelines.resources import Site
 
 _DEPS = [table.name for table in DAILY]
@@ -18,18 +16,20 @@ _DEPS = [table.name for table in DAILY]
 
 @dg.multi_asset(
     name="identity",
-    specs=[spec(table, deps=_DEPS) for table in IDENTITY_TABLES],
+    specs=[spec(table, deps=_DEPS) for table in IDENTITY],
 )
 def identity_tables(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Customers, journeys and which engagements are whose."""
+    from journeyport import delivery
+
     with in_words():
         report = delivery.resolve(
             site.run(context.run), site.identity, accounts=site.accounts
         )
     site.told["identity"] = delivery.told(report)
-    for table in IDENTITY_TABLES:
+    for table in IDENTITY:
         each = {name: one.rows[table.name] for name, one in report.accounts.items()}
         yield dg.MaterializeResult(
             asset_key=table.name,

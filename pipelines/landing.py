@@ -5,7 +5,6 @@ How completeness is proved is said in `journeyport.extract`.
 
 import dagster as dg
 
-from journeyport import night
 from journeyport.tables import RAW_ENGAGEMENTS
 from pipelines.catalogue import SINGLE_RUN, chosen_days, in_words, spec
 from pipelines.resources import Site
@@ -20,6 +19,8 @@ def raw_engagements(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
 ) -> dg.MaterializeResult[None]:
     """Walk the chosen days of every account; land each version that is new."""
+    from journeyport import night
+
     days = chosen_days(context.run)
     with in_words():
         site.landed = night.land(

@@ -6,15 +6,14 @@ that an outage is caught up without a run per missed night.
 
 import dagster as dg
 
-from journeyport import environment, night
+from journeyport import environment
 from journeyport.deployment import Deployment
 from journeyport.errors import JourneyportError
-from pipelines.catalogue import DAYS, RANGE_END, RANGE_START
+from pipelines.catalogue import RANGE_END, RANGE_START
 
 nightly = dg.define_asset_job(
     "nightly",
     selection=dg.AssetSelection.all(),
-    partitions_def=DAYS,
     executor_def=dg.in_process_executor,
     description=(
         "What the schedule does each night: land, make tables, resolve customers, load "
@@ -26,7 +25,6 @@ nightly = dg.define_asset_job(
 export = dg.define_asset_job(
     "export",
     selection=dg.AssetSelection.all(),
-    partitions_def=DAYS,
     executor_def=dg.in_process_executor,
     description="Exactly the chosen days. Writes nothing to the CRM: it only plans.",
 )
@@ -46,6 +44,8 @@ def nightly_schedule(
     context: dg.ScheduleEvaluationContext,
 ) -> dg.RunRequest | dg.SkipReason:
     """One run over the days of tonight."""
+    from journeyport import night
+
     site = Deployment(environment.read)
     try:
         days = night.days(site.state, site.clock, site.accounts, site.options)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from journeyport import delivery
 from journeyport.tables import OPERATIONS
 from pipelines.catalogue import in_words, spec
 from pipelines.resources import Site
@@ -22,6 +21,8 @@ def operations_tables(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Certificates, windows, deliveries and rejects, for whoever wants to know."""
+    from journeyport import delivery
+
     with in_words():
         run = site.run(context.run)
         rows = delivery.publish(run, site.home / "catalogue.duckdb")

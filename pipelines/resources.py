@@ -5,14 +5,16 @@ Launchpad, and a backfill pointed at another warehouse.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from journeyport import environment
 from journeyport.deployment import Deployment
-from journeyport.night import Landed, Progress, Run
 from journeyport.settings import Settings
+
+if TYPE_CHECKING:
+    from journeyport.night import Landed, Progress, Run
 
 
 class Site(Deployment):
@@ -24,21 +26,23 @@ class Site(Deployment):
     Attributes:
         progress: told how far a step is; None: nobody listens.
         told: what each step came to, for the one line that a command ends with.
-        landed: what came from the source in this run; empty where nothing was asked.
+        landed: what came from the source in this run; None where nothing was asked.
     """
 
     def __init__(self, read: Callable[[], Settings]) -> None:
         super().__init__(read)
         self.progress: Progress | None = None
         self.told: dict[str, Any] = {}
-        self.landed = Landed()
+        self.landed: Landed | None = None
 
-    def run(self, run: dg.DagsterRun) -> Run:
+    def run(self, run: dg.DagsterRun) -> "Run":
         """What the steps of one run share; a repeated run goes on under its first id.
 
         Args:
             run: Dagster's own record of the run.
         """
+        from journeyport.night import Run
+
         first = run.root_run_id or run.run_id
         return Run(self.lake, self.state, self.clock, first, self.progress)
 

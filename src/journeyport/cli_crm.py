@@ -53,16 +53,14 @@ def plan(
 ) -> None:
     """Plan what an apply would write, for some days or for all. Writes nothing."""
     from journeyport import crm, delivery, runs
-    from journeyport.night import Landed, span
+    from journeyport.night import span
 
     with _org() as (place, config, org):
         work = _work(place)
         wanted = None
         if start is not None:
             ends = runs.days(place, start, end or start)
-            wanted = delivery.asked(
-                Landed(), place.accounts, span(*ends), is_night=False
-            )
+            wanted = delivery.asked(None, place.accounts, span(*ends), is_night=False)
         made = crm.make_plan(
             place.lake,
             place.state,

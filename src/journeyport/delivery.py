@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from journeyport import crm, extract, guards, identity, warehouse
+from journeyport.checklist import RULES
 from journeyport.crm import ApplyReport, CrmConfig
 from journeyport.errors import NotProvedError
 from journeyport.guards import Verdict
@@ -23,9 +24,6 @@ from journeyport.warehouse import LoadReport
 
 DELIVERABLE = (windows.PROVED, windows.PARTIAL, windows.RELEASED)
 """The certificates under which an account-day may be delivered."""
-
-PROVED = "certificate_proved"
-"""The rule that is the certificate's, beside those of the guards."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def guard(
             verdict.day,
             f"{verdict.day} of account {verdict.account} is held back: "
             f"{finding.rows} row(s) of {finding.table} break the rule "
-            f'"{guards.RULES[finding.rule]}" Look at that table, then export the day '
+            f'"{RULES[finding.rule]}" Look at that table, then export the day '
             "again.",
         )
         for verdict in checked.verdicts
@@ -254,13 +252,17 @@ def apply_crm(
 
 
 def asked(
-    landed: Landed, accounts: Sequence[str], days: Sequence[date], *, is_night: bool
+    landed: Landed | None,
+    accounts: Sequence[str],
+    days: Sequence[date],
+    *,
+    is_night: bool,
 ) -> list[tuple[str, date]]:
     """The account-days that a run is about.
 
     A night is about those it came across; whoever chose days, about exactly these.
     """
-    if is_night:
+    if is_night and landed is not None:
         return landed.touched
     return [(account, day) for account in accounts for day in days]
 

@@ -8,19 +8,21 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from journeyport import environment, loopback
-from journeyport.client import AccountAccess, SourceClient, SourceConfig
 from journeyport.clock import Clock, SetClock, SystemClock
-from journeyport.crm.config import CrmConfig, Login
 from journeyport.errors import SettingsError
-from journeyport.extract.policy import load_policy
-from journeyport.extract.report import ExtractOptions
-from journeyport.identity.config import IdentityConfig, load_config
-from journeyport.lake import Lake
-from journeyport.normalise import AccountRules
 from journeyport.settings import PREFIX, Settings, secret
-from journeyport.state import State
+
+if TYPE_CHECKING:
+    from journeyport.client import AccountAccess, SourceClient
+    from journeyport.crm.config import CrmConfig
+    from journeyport.extract.report import ExtractOptions
+    from journeyport.identity.config import IdentityConfig
+    from journeyport.lake import Lake
+    from journeyport.normalise import AccountRules
+    from journeyport.state import State
 
 _SALESFORCE = (
     "salesforce_domain",
@@ -91,13 +93,17 @@ class Deployment:
         return accounts
 
     @cached_property
-    def lake(self) -> Lake:
+    def lake(self) -> "Lake":
         """The lake."""
+        from journeyport.lake import Lake
+
         return Lake(self.settings.lake_url or str(self.home / "lake"))
 
     @cached_property
-    def state(self) -> State:
+    def state(self) -> "State":
         """The state."""
+        from journeyport.state import State
+
         return State(self.settings.state_url or f"sqlite:///{self.home / 'state.db'}")
 
     @cached_property
@@ -107,12 +113,14 @@ class Deployment:
         return self.settings.warehouse_url or default
 
     @cached_property
-    def source(self) -> SourceClient:
+    def source(self) -> "SourceClient":
         """The source, signed in to lazily.
 
         Raises:
             SettingsError: a setting of the source is missing.
         """
+        from journeyport.client import SourceClient, SourceConfig
+
         settings = self.settings
         config = SourceConfig(
             base_url=settings.need("source_url"),
@@ -121,7 +129,9 @@ class Deployment:
         )
         return SourceClient(config, self.clock)
 
-    def _access(self, account: str) -> AccountAccess:
+    def _access(self, account: str) -> "AccountAccess":
+        from journeyport.client import AccountAccess
+
         settings = self.settings
         return AccountAccess(
             account_id=account,
@@ -133,8 +143,11 @@ class Deployment:
         )
 
     @cached_property
-    def options(self) -> ExtractOptions:
+    def options(self) -> "ExtractOptions":
         """How to extract."""
+        from journeyport.extract.policy import load_policy
+        from journeyport.extract.report import ExtractOptions
+
         settings = self.settings
         return ExtractOptions(
             settle=timedelta(minutes=settings.settle_minutes),
@@ -150,8 +163,10 @@ class Deployment:
         )
 
     @cached_property
-    def rules(self) -> tuple[AccountRules, ...]:
+    def rules(self) -> "tuple[AccountRules, ...]":
         """How each account's documents are read."""
+        from journeyport.normalise import AccountRules
+
         of = self.settings.of
         return tuple(
             AccountRules(account, of("phone_region", account), of("time_zone", account))
@@ -159,17 +174,21 @@ class Deployment:
         )
 
     @cached_property
-    def identity(self) -> IdentityConfig:
+    def identity(self) -> "IdentityConfig":
         """The identity rules: the packaged ones or one's own."""
+        from journeyport.identity.config import load_config
+
         return load_config(self.settings.identity_rules)
 
     @cached_property
-    def crm(self) -> CrmConfig | None:
+    def crm(self) -> "CrmConfig | None":
         """The CRM delivery; None where no setting of Salesforce is made.
 
         Raises:
             SettingsError: some are made and others are missing.
         """
+        from journeyport.crm.config import CrmConfig, Login
+
         settings = self.settings
         if all(getattr(settings, name) is None for name in _SALESFORCE):
             return None

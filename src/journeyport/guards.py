@@ -13,24 +13,18 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from journeyport.checklist import (
+    COUNTS_MATCH,
+    KEYS_UNIQUE,
+    NOT_SHRUNK,
+    PARENTS_THERE,
+)
 from journeyport.clock import Clock
 from journeyport.lake import Lake, Manifest
 from journeyport.schema import Table
 from journeyport.state import State
 from journeyport.state import verdicts as kept
 from journeyport.tables import DAILY
-
-KEYS_UNIQUE = "keys_unique"
-PARENTS_THERE = "parents_there"
-COUNTS_MATCH = "counts_match"
-NOT_SHRUNK = "not_shrunk"
-
-RULES: Mapping[str, str] = {
-    KEYS_UNIQUE: "No two rows of a table share its key.",
-    PARENTS_THERE: "Every row belongs to an engagement that is there and not deleted.",
-    COUNTS_MATCH: "Each engagement has as many rows as its document has entries.",
-    NOT_SHRUNK: "No table lost more than the allowed share of its rows.",
-}
 
 _COUNTED = {
     "engagement_identifiers": "identifier_count",
@@ -53,7 +47,7 @@ class Finding:
     """A rule that an account-day breaks.
 
     Attributes:
-        rule: one of `RULES`.
+        rule: one of the checklist.
         table: where.
         rows: how many rows break it.
     """

@@ -243,7 +243,7 @@ def conform(
     days: Sequence[date],
     strengths: Mapping[str, str],
     policy: str,
-    landed: Landed,
+    landed: Landed | None,
 ) -> Made:
     """Make the tables of these days, and of others that something landed for.
 
@@ -334,9 +334,11 @@ def day_rows(lake: Lake, accounts: Iterable[str], day: date) -> Counter[str]:
     return rows
 
 
-def directory(run: Run, landed: Landed, *, accounts: Sequence[str]) -> dict[str, int]:
+def directory(
+    run: Run, landed: Landed | None, *, accounts: Sequence[str]
+) -> dict[str, int]:
     """Write the tables of identifier types, agents and queues; rows per table."""
-    if landed.types:
+    if landed is not None and landed.types:
         found = list(landed.types.values())
         extract.write_identifier_types(run.lake, found, run_id=run.run_id)
     normalise.conform_snapshots(run.lake, accounts, run_id=run.run_id)
@@ -348,10 +350,10 @@ def directory(run: Run, landed: Landed, *, accounts: Sequence[str]) -> dict[str,
 
 
 def _strengths(
-    lake: Lake, account: str, configured: Mapping[str, str], landed: Landed
+    lake: Lake, account: str, configured: Mapping[str, str], landed: Landed | None
 ) -> dict[str, str]:
     """The strengths in use: as read in this run, else as published, else configured."""
-    if account in landed.types:
+    if landed is not None and account in landed.types:
         return landed.types[account].strengths
     types = lake.read("identifier_types", accounts=[account])
     pairs = zip(

@@ -70,6 +70,8 @@ def _origin(value: str) -> str:
 
 def zone_name(value: str) -> str:
     """The name of a time zone; ValueError when it is none."""
+    if value == "UTC":
+        return value  # known without opening the zone database
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError) as error:
