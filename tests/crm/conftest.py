@@ -76,7 +76,8 @@ OBJECTS = ("JP_Engagement__c", "Task", "Contact", "Account")
 
 @pytest.fixture(scope="session")
 def org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    yield from serve(tmp_path_factory.mktemp("org"))
+    rules = Path(__file__).with_name("org.yaml")
+    yield from serve(tmp_path_factory.mktemp("org"), "--schema", str(rules))
 
 
 @pytest.fixture

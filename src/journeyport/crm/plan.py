@@ -370,17 +370,46 @@ def _read(draft: Draft, rule: ObjectRule, due: list[_Due]) -> dict[str, Seen]:
     """What the CRM holds of the records, by id, and of new ones by external id."""
     unseen = [each for each in due if each.seen is None]
     ids = sorted({each.record_id for each in unseen if each.record_id})
-    keys = [each.record.key for each in unseen if each.record_id is None]
+    new = {each.record.key: each.record for each in unseen if each.record_id is None}
     found = {s.id: s for s in draft.crm.find(rule.name, "Id", ids, rule.names)}
-    for seen in draft.crm.find(rule.name, rule.external_id, keys, rule.names):
+    binned: list[Entry] = []
+    taken_back = memory.undone(draft.state, draft.crm.org.id) if new else frozenset()
+    for seen in draft.crm.find(
+        rule.name, rule.external_id, list(new), rule.names, deleted=True
+    ):
         key = str(seen.values.get(rule.external_id))
+        if seen.is_deleted:
+            if seen.id not in taken_back:
+                binned.append(replace(_entry(new[key], seen.id), standing=GONE))
+            continue
         if key in found:
             raise ContractError(
                 f"Several {rule.name} records hold one external id; make "
                 f"{rule.external_id} unique in the org."
             )
         found[key] = seen
+    _book_binned(draft, rule, [e for e in binned if e.record_key not in found], due)
     return found
+
+
+def _book_binned(
+    draft: Draft, rule: ObjectRule, binned: list[Entry], due: list[_Due]
+) -> None:
+    """What we made, unheard, and people deleted since: not to be made again."""
+    if not binned:
+        return
+    keys = {entry.record_key for entry in binned}
+    due[:] = [each for each in due if each.record.key not in keys]
+    draft.counts[rule.name]["gone"] += len(keys)
+    with draft.state.write() as connection:
+        memory.book(
+            connection,
+            draft.crm.org.id,
+            rule.name,
+            binned,
+            run_id=draft.run_id,
+            at=draft.now,
+        )
 
 
 def _lacks(rule: ObjectRule, record: Record, name: str) -> Foreseen:

@@ -189,8 +189,10 @@ class Crm(Protocol):
         by: str,
         values: Sequence[str],
         fields: Sequence[str],
+        *,
+        deleted: bool = False,
     ) -> list[Seen]:
-        """The living records whose field `by` is one of the values."""
+        """The records whose field `by` is one of the values; binned ones if asked."""
         ...
 
     def find_calls(self, values: int) -> int:

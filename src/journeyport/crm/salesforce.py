@@ -131,16 +131,22 @@ class SalesforceCrm:
         )
 
     def find(
-        self, object_name: str, by: str, values: Sequence[str], fields: Sequence[str]
+        self,
+        object_name: str,
+        by: str,
+        values: Sequence[str],
+        fields: Sequence[str],
+        *,
+        deleted: bool = False,
     ) -> list[Seen]:
-        """The living records whose field `by` is one of the values."""
-        names = ", ".join(dict.fromkeys(("Id", *fields)))
+        """The records whose field `by` is one of the values; binned ones if asked."""
+        extra = ("IsDeleted",) if deleted else ()
+        names = ", ".join(dict.fromkeys(("Id", *extra, *fields)))
         found: list[Seen] = []
         for part in _parts(values):
             wanted = ", ".join(f"'{_escaped(value)}'" for value in part)
-            rows = self._query(
-                f"SELECT {names} FROM {object_name} WHERE {by} IN ({wanted})"  # noqa: S608 - SOQL, escaped
-            )
+            soql = f"SELECT {names} FROM {object_name} WHERE {by} IN ({wanted})"  # noqa: S608 - SOQL, escaped
+            rows = self._query(soql, deleted=deleted)
             found.extend(_seen(row, fields) for row in rows)
         return found
 

@@ -14,6 +14,9 @@ from journeyport.crm.protocol import Field, Value
 
 NUMBERS = frozenset({"int", "double", "currency", "percent"})
 
+_BREAK = re.compile(r"[\r\n]+")
+"""Only text areas keep line breaks."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
@@ -132,6 +135,8 @@ def _text(field: Field, value: Any, cut: bool) -> str | None:
     if isinstance(value, datetime):
         value = _instant(value)
     text = _CONTROL.sub("", str(value)).replace("\r\n", "\n").strip()
+    if field.type != "textarea":
+        text = _BREAK.sub(" ", text)
     if field.length and len(text) > field.length:
         if not cut:
             raise UnfitError(

@@ -401,6 +401,17 @@ def undid(
         )
 
 
+def undone(state: State, org_id: str) -> frozenset[str]:
+    """The records that an undo took back: their deletion was ours, not people's."""
+    query = (
+        sa.select(_writes.c.record_id)
+        .join(_plans, _plans.c.plan_id == _writes.c.plan_id)
+        .where(_plans.c.org_id == org_id, _writes.c.undone_at.is_not(None))
+    )
+    with state.read() as connection:
+        return frozenset(connection.scalars(query))
+
+
 def approve(
     connection: sa.Connection,
     org_id: str,
