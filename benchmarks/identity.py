@@ -83,6 +83,7 @@ def invented(edges: int, seed: int = 1) -> tuple[Evidence, Weights]:
         np.ones(3, np.int32),
         hub_limit=3,
         listed=20,
+        crowded=np.zeros(values, np.bool_),
     )
     return evidence, weights
 

@@ -6,6 +6,7 @@ the order of (start, id); so every number, and every order taken from one, is th
 however the evidence arrived. Reading the lake is in `reading`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,6 +168,8 @@ class Weights:
         cap: per type, how many VERY_STRONG values a customer may hold.
         hub_limit: a STRONG value seen with more VERY_STRONG ones proves nothing.
         listed: an engagement with more candidates than this has no list of them.
+        crowded: per value, WEAK and known from outside this evidence to be SHARED by
+            more customers than are listed.
     """
 
     strength: Small
@@ -174,13 +177,14 @@ class Weights:
     cap: Ints
     hub_limit: int
     listed: int
+    crowded: Bools
 
 
 def weigh(
     evidence: Evidence,
     config: IdentityConfig,
     account: str,
-    source_strengths: dict[str, str],
+    source_strengths: Mapping[str, str],
 ) -> Weights:
     """Weigh each value by the configuration; the source decides for unlisted types."""
     by_type = [
@@ -202,4 +206,5 @@ def weigh(
         cap=np.array([config.cap(name) for name in evidence.types], np.int32),
         hub_limit=config.hub_limit,
         listed=config.candidates_listed,
+        crowded=np.zeros(evidence.value_count, np.bool_),
     )

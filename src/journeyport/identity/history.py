@@ -70,6 +70,29 @@ def read_ledger(events: Iterable[HistoryEvent]) -> Ledger:
     return Ledger(anchors, minted, _one_hop(gone), last)
 
 
+def part_ledger(
+    theirs: Iterable[HistoryEvent], minted: Iterable[HistoryEvent], last: int
+) -> Ledger:
+    """A ledger of some customers only: their anchors, and mintings from some values."""
+    counted = Counter(
+        (event.anchor_type or "", event.anchor_value or "") for event in minted
+    )
+    return Ledger(read_ledger(theirs).anchors, counted, {}, last)
+
+
+def redirected(
+    before: Mapping[str, tuple[str | None, str]], events: Iterable[HistoryEvent]
+) -> dict[str, tuple[str | None, str]]:
+    """Redirects after some more events; those from before lead on."""
+    gone: dict[str, str | None] = {
+        retired: other for retired, (other, _) in before.items()
+    }
+    for event in events:
+        if event.event in ("MERGED", "RETIRED"):
+            gone[event.customer_id] = event.other_customer_id
+    return _one_hop(gone)
+
+
 def _one_hop(gone: Mapping[str, str | None]) -> dict[str, tuple[str | None, str]]:
     """Where each retired id leads today, over any number of merges."""
     ends: dict[str, str | None] = {}

@@ -11,6 +11,7 @@ from datetime import date
 
 import duckdb
 import pyarrow as pa
+import xxhash
 
 from journeyport.arrow import empty
 from journeyport.identity.config import IdentityConfig
@@ -88,10 +89,14 @@ class Documents:
         engagements: engagement_id, start_date, status, channel (its first), topic (its
             last); one row each, the deleted ones left out.
         identifiers: engagement_id, identifier_type, value.
+        names: ids of all engagements, the deleted ones too.
+        moved: how many stand in more than one day.
     """
 
     engagements: pa.Table
     identifiers: pa.Table
+    names: frozenset[str]
+    moved: int
 
 
 def read_documents(
@@ -123,7 +128,20 @@ def read_documents(
         identifiers = connection.execute(
             _IDENTIFIERS, {"calling": config.calling_numbers}
         ).to_arrow_table()
-    return Documents(whole, identifiers)
+        names = connection.execute("SELECT engagement_id FROM engagements").fetchall()
+    distinct = frozenset(name for (name,) in names)
+    return Documents(whole, identifiers, distinct, len(names) - len(distinct))
+
+
+def day_contents(lake: Lake, account: str) -> dict[str, str]:
+    """Per day a hash of what identity reads of it, without reading it."""
+    found = {}
+    for day in lake.days(account):
+        manifest = lake.manifest(account, day)
+        if manifest is not None:
+            parts = [manifest.tables[table].sha256 for table, _ in _NEEDED.values()]
+            found[day.isoformat()] = xxhash.xxh3_128_hexdigest("".join(parts).encode())
+    return found
 
 
 def source_strengths(lake: Lake, account: str) -> dict[str, str]:

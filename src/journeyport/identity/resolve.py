@@ -5,9 +5,11 @@ lake, and last the mark that the version was published. A crash anywhere leaves 
 history that gives the same ids again.
 """
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -24,15 +26,25 @@ from journeyport.identity.history import (
     name_customers,
     read_ledger,
 )
+from journeyport.identity.index import Basis, Index, opened
 from journeyport.identity.journeys import journeys
-from journeyport.identity.reading import read_documents, source_strengths
+from journeyport.identity.night import follow as follow_night
+from journeyport.identity.night import index_account
+from journeyport.identity.publish import merge
+from journeyport.identity.reading import (
+    Documents,
+    day_contents,
+    read_documents,
+    source_strengths,
+)
 from journeyport.identity.rules import apply_rules, list_rules
-from journeyport.identity.snapshots import Carried, beside, carry
+from journeyport.identity.snapshots import VERSION, Carried, beside, carry
 from journeyport.identity.standing import Outcome, settle
 from journeyport.lake import Lake
 from journeyport.schema import Table
 from journeyport.state import State
 from journeyport.state.identity import (
+    HistoryEvent,
     IdentityVersion,
     OperatorRule,
     mark_published,
@@ -79,6 +91,8 @@ class AccountReport:
         events: how many ids were MINTED, MERGED, SPLIT, RETIRED, ANCHORED this time.
         refusals: how many links each rule refuses.
         rows: rows per table.
+        touched: customers that were resolved again.
+        followed: only what changed was read; otherwise all was rebuilt.
     """
 
     account: str
@@ -89,6 +103,8 @@ class AccountReport:
     events: Mapping[str, int]
     refusals: Mapping[str, int]
     rows: Mapping[str, int]
+    touched: int
+    followed: bool
 
 
 @dataclass(frozen=True)
@@ -107,6 +123,7 @@ class IdentityReport:
 class Decision:
     """Who is who in one account, decided but not yet written."""
 
+    documents: Documents
     evidence: Evidence
     weights: Weights
     outcome: Outcome
@@ -124,8 +141,12 @@ def resolve(
     run_id: str,
     clock: Clock,
     progress: Progress | None = None,
+    rebuild: bool = False,
 ) -> IdentityReport:
     """Resolve the accounts and publish every identity snapshot.
+
+    Only what changed evidence and rules reach is resolved again, unless `rebuild` asks
+    for all of it; both give the same.
 
     The same evidence under the same rules gives the same files byte for byte; a second
     call changes no file, no version and no history.
@@ -134,26 +155,21 @@ def resolve(
     before = {table.name: lake.read_snapshot(table.name) for table in IDENTITY_TABLES}
     reports: dict[str, AccountReport] = {}
     written: dict[str, list[pa.Table]] = {table.name: [] for table in IDENTITY_TABLES}
-    for number, account in enumerate(accounts):
-        if progress:
-            progress("identity", number, len(accounts))
-        mine = {name: _of(data, account) for name, data in before.items()}
-        carried, reports[account] = _account(
-            lake, state, config, account, mine, run_id=run_id, now=now
-        )
-        for name, part in carried.items():
-            written[name].append(part.data)
-    for table in IDENTITY_TABLES:
-        others = before[table.name].filter(
-            pc.invert(
-                pc.is_in(
-                    before[table.name]["account_id"],
-                    value_set=pa.array(list(accounts), pa.string()),
-                )
-            )
-        )
-        whole = beside(table, others, written[table.name])
-        lake.write_snapshot(table.name, whole, run_id=run_id)
+    # The index is kept only when the snapshots are written: a crash leaves the old one,
+    # which no longer fits the version, and the next night rebuilds.
+    with opened(state) as index:
+        for number, account in enumerate(accounts):
+            if progress:
+                progress("identity", number, len(accounts))
+            mine = {name: _of(data, account) for name, data in before.items()}
+            job = _Job(lake, state, index, config, account, mine, now)
+            tables, reports[account] = _account(job, run_id=run_id, follow=not rebuild)
+            for name, part in tables.items():
+                written[name].append(part.data)
+        for table in IDENTITY_TABLES:
+            others = _apart(before[table.name], accounts)
+            whole = beside(table, others, written[table.name])
+            lake.write_snapshot(table.name, whole, run_id=run_id)
     for account, report in reports.items():
         mark_published(state, account, report.version)
     if progress:
@@ -186,7 +202,7 @@ def decide(
         tables[CUSTOMERS.name],
         gap_hours=config.episode_gap_hours,
     )
-    return Decision(evidence, weights, outcome, naming, ledger, tables)
+    return Decision(documents, evidence, weights, outcome, naming, ledger, tables)
 
 
 def prior_customers(
@@ -211,61 +227,182 @@ def prior_customers(
     }
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What the work on one account needs."""
+
+    lake: Lake
+    state: State
+    index: Index
+    config: IdentityConfig
+    account: str
+    before: Mapping[str, pa.Table]
+    now: datetime
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One account's tables, worked out anew or followed."""
+
+    tables: Mapping[str, Carried]
+    events: tuple[HistoryEvent, ...]
+    customers: int
+    followed: bool
+
+
 def _account(
-    lake: Lake,
-    state: State,
-    config: IdentityConfig,
-    account: str,
-    before: Mapping[str, pa.Table],
-    *,
-    run_id: str,
-    now: datetime,
-) -> tuple[dict[str, Carried], AccountReport]:
-    held = read_version(state, account)
-    history = read_history(state, account)
-    version = _next_version(held, before)
-    decision = decide(
-        lake,
-        config,
-        account,
-        rules=list_rules(state, account, now=now),
-        ledger=read_ledger(history),
-        prior=prior_customers(before[CUSTOMER_IDENTIFIERS.name], held),
-        version=version,
-    )
-    events = decision.naming.events
-    history += events
-    tables = {
-        **decision.tables,
-        **rows.remembered(account, history, read_ledger(history)),
-    }
-    carried = {
-        table.name: carry(table, tables[table.name], before[table.name], version)
-        for table in IDENTITY_TABLES
-    }
-    changed = bool(events) or any(
-        table.changed or table.gone for table in carried.values()
+    job: _Job, *, run_id: str, follow: bool
+) -> tuple[Mapping[str, Carried], AccountReport]:
+    account = job.account
+    held = read_version(job.state, account)
+    version = _next_version(held, job.before)
+    strengths = source_strengths(job.lake, account)
+    fingerprint = _fingerprint(job.config, account, strengths)
+    operators = _numbers(list_rules(job.state, account, now=job.now))
+    content = day_contents(job.lake, account)
+    work = None
+    if follow and held is not None and held.published:
+        basis = Basis(held.version, fingerprint, operators, _told(job.before))
+        work = _follow(job, basis, content, strengths, version)
+    if work is None:
+        work = _rebuild(job, held, version)
+    changed = bool(work.events) or any(
+        table.changed or table.gone for table in work.tables.values()
     )
     kept = version if changed or held is None else held.version
-    if changed or held is None or held.fingerprint != config.fingerprint(account):
+    if changed or held is None or held.fingerprint != fingerprint:
         record_version(
-            state,
+            job.state,
             account,
-            version=IdentityVersion(kept, config.fingerprint(account), published=False),
-            events=events,
+            version=IdentityVersion(kept, fingerprint, published=False),
+            events=work.events,
             run_id=run_id,
-            now=now,
+            now=job.now,
         )
-    return carried, AccountReport(
+    tables = work.tables
+    told = _told({name: table.data for name, table in tables.items()})
+    job.index.set_basis(account, Basis(kept, fingerprint, operators, told), content)
+    engagements = tables[ENGAGEMENT_CUSTOMERS.name].data
+    return tables, AccountReport(
         account=account,
         version=kept,
         changed=changed,
-        engagements=_counts(decision.tables[ENGAGEMENT_CUSTOMERS.name], "resolution"),
-        customers=_counts(decision.tables[CUSTOMERS.name], "resolution"),
-        events=dict(Counter(event.event for event in events)),
-        refusals=_counts(decision.tables[IDENTITY_REFUSALS.name], "rule"),
-        rows={name: len(table.data) for name, table in carried.items()},
+        engagements=_counts(engagements, "resolution"),
+        customers=_counts(tables[CUSTOMERS.name].data, "resolution"),
+        events=dict(Counter(event.event for event in work.events)),
+        refusals=_counts(tables[IDENTITY_REFUSALS.name].data, "rule"),
+        rows={name: len(table.data) for name, table in tables.items()},
+        touched=work.customers,
+        followed=work.followed,
     )
+
+
+def _rebuild(job: _Job, held: IdentityVersion | None, version: int) -> _Work:
+    """From all evidence."""
+    history = read_history(job.state, job.account)
+    rules = list_rules(job.state, job.account, now=job.now)
+    decision = decide(
+        job.lake,
+        job.config,
+        job.account,
+        rules=rules,
+        ledger=read_ledger(history),
+        prior=prior_customers(job.before[CUSTOMER_IDENTIFIERS.name], held),
+        version=version,
+    )
+    history += decision.naming.events
+    tables = {
+        **decision.tables,
+        **rows.remembered(job.account, history, read_ledger(history).redirects),
+    }
+    index_account(
+        job.index,
+        job.account,
+        decision.documents,
+        (decision.evidence, decision.weights, decision.outcome, decision.naming),
+        listed=job.config.candidates_listed,
+        ruled=[side for rule in rules for side in (rule.left, rule.right)],
+    )
+    return _Work(
+        {
+            table.name: carry(
+                table, tables[table.name], job.before[table.name], version
+            )
+            for table in IDENTITY_TABLES
+        },
+        decision.naming.events,
+        len(decision.naming.ids),
+        followed=False,
+    )
+
+
+def _follow(
+    job: _Job,
+    basis: Basis,
+    content: Mapping[str, str],
+    strengths: Mapping[str, str],
+    version: int,
+) -> _Work | None:
+    """From what changed since the index was made; None: it is not of this version."""
+    held = job.index.basis(job.account)
+    if held is None or replace(held, operators=basis.operators) != basis:
+        return None
+    before = job.index.days(job.account)
+    changed = sorted(
+        day
+        for day in before.keys() | content.keys()
+        if before.get(day) != content.get(day)
+    )
+    turned = set(held.operators.split(",")) ^ set(basis.operators.split(","))
+    if not changed and not turned:
+        same = {name: Carried(data, 0, 0) for name, data in job.before.items()}
+        return _Work(same, (), 0, followed=True)
+    touched = follow_night(
+        job.lake,
+        job.state,
+        job.index,
+        job.config,
+        job.account,
+        strengths=strengths,
+        changed=changed,
+        rules=list_rules(job.state, job.account, now=job.now),
+        turned=[
+            rule
+            for rule in list_rules(job.state, job.account)
+            if str(rule.number) in turned
+        ],
+        version=version,
+    )
+    if touched is None:
+        return None
+    tables = merge(
+        job.before,
+        touched,
+        account=job.account,
+        gap_hours=job.config.episode_gap_hours,
+        version=version,
+    )
+    return _Work(tables, touched.naming.events, len(touched.customers), followed=True)
+
+
+def _fingerprint(
+    config: IdentityConfig, account: str, strengths: Mapping[str, str]
+) -> str:
+    """Of all rules that hold, the source's strengths included."""
+    text = config.fingerprint(account) + json.dumps(strengths, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _told(tables: Mapping[str, pa.Table]) -> str:
+    """Rows and last version of each table: whether snapshots are those last written."""
+    return ";".join(
+        f"{len(tables[table.name])},{pc.max(tables[table.name][VERSION])}"
+        for table in IDENTITY_TABLES
+    )
+
+
+def _numbers(rules: Sequence[OperatorRule]) -> str:
+    return ",".join(str(rule.number) for rule in rules)
 
 
 def _next_version(held: IdentityVersion | None, before: Mapping[str, pa.Table]) -> int:
@@ -274,6 +411,11 @@ def _next_version(held: IdentityVersion | None, before: Mapping[str, pa.Table]) 
         return held.version + 1 if held.published else held.version
     seen = [pc.max(data["identity_version"]).as_py() or 0 for data in before.values()]
     return max(seen, default=0) + 1
+
+
+def _apart(data: pa.Table, accounts: Sequence[str]) -> pa.Table:
+    known = pa.array(list(accounts), pa.string())
+    return data.filter(pc.invert(pc.is_in(data["account_id"], value_set=known)))
 
 
 def _of(data: pa.Table, account: str) -> pa.Table:

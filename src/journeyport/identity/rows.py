@@ -15,7 +15,6 @@ import pyarrow as pa
 from journeyport.arrow import schema_of
 from journeyport.identity.config import STRENGTHS
 from journeyport.identity.evidence import Evidence, Ints, Longs, Weights
-from journeyport.identity.history import Ledger
 from journeyport.identity.standing import Outcome, Resolution, Standing, Verdict
 from journeyport.schema import Table
 from journeyport.state.identity import HistoryEvent
@@ -55,7 +54,11 @@ def decided(
     }
 
 
-def remembered(account: str, history: Sequence[HistoryEvent], ledger: Ledger) -> Tables:
+def remembered(
+    account: str,
+    history: Sequence[HistoryEvent],
+    redirects: Mapping[str, tuple[str | None, str]],
+) -> Tables:
     """History and redirects as rows."""
     return {
         CUSTOMER_ID_HISTORY.name: _table(
@@ -70,9 +73,9 @@ def remembered(account: str, history: Sequence[HistoryEvent], ledger: Ledger) ->
         CUSTOMER_ID_REDIRECTS.name: _table(
             CUSTOMER_ID_REDIRECTS,
             account,
-            retired_customer_id=list(ledger.redirects),
-            customer_id=[living for living, _ in ledger.redirects.values()],
-            reason=[reason for _, reason in ledger.redirects.values()],
+            retired_customer_id=list(redirects),
+            customer_id=[living for living, _ in redirects.values()],
+            reason=[reason for _, reason in redirects.values()],
         ),
     }
 

@@ -139,7 +139,7 @@ def _attach(
     unit, customer = codes // count, codes % count
     choices = np.bincount(unit, minlength=count)[partition.unit]
     demoted = np.zeros(count, np.bool_)
-    demoted[partition.unit[hub & loose]] = True
+    demoted[partition.unit[(hub | weights.crowded) & loose]] = True
     demoted = demoted[partition.unit]
     only = np.full(count, -1, np.int32)
     only[unit] = customer
@@ -331,7 +331,7 @@ def _assign(
             torn=torn,
             lost=lost,
             candidates=candidates,
-            listed=weights.listed,
+            weights=weights,
         ),
     )
 
@@ -343,19 +343,20 @@ def _options(
     torn: Bools,
     lost: Bools,
     candidates: tuple[Ints, Ints],
-    listed: int,
+    weights: Weights,
 ) -> tuple[Ints, Ints]:
     """(engagement, label) of all that an AMBIGUOUS engagement may be.
 
     `torn` rows carry values of several customers, `lost` ones SHARED values. Nothing is
-    listed for an engagement with more than `listed` of them.
+    listed for an engagement with more of them than the configuration lists.
     """
     value = evidence.row_value[lost]
     first = np.searchsorted(candidates[0], value, "left")
     sizes = np.searchsorted(candidates[0], value, "right") - first
     many = np.zeros(evidence.engagement_count, np.bool_)
-    many[evidence.row_engagement[lost][sizes > listed]] = True
-    sizes[sizes > listed] = 0
+    beyond = (sizes > weights.listed) | weights.crowded[value]
+    many[evidence.row_engagement[lost][beyond]] = True
+    sizes[beyond] = 0
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     engagement = np.concatenate(
         (
@@ -372,7 +373,7 @@ def _options(
     width = max(len(label), 1)
     code = np.unique(engagement.astype(np.int64) * width + option)
     engagement = (code // width).astype(np.int32)
-    many |= np.bincount(engagement, minlength=len(many)) > listed
+    many |= np.bincount(engagement, minlength=len(many)) > weights.listed
     kept = ~many[engagement]
     return engagement[kept], (code % width).astype(np.int32)[kept]
 

@@ -8,6 +8,7 @@ a rule means is decided in `identity`.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -25,7 +26,10 @@ customer_id_history = sa.Table(
     sa.Column("anchor_value", sa.String),
     sa.Column("generation", sa.Integer),
     sa.Column("identity_version", sa.Integer, nullable=False),
+    sa.Index("customer_id_history_by_customer", "account_id", "customer_id"),
+    sa.Index("customer_id_history_by_anchor", "account_id", "anchor_value"),
 )
+_CHUNK = 500
 
 identity_rules = sa.Table(
     "identity_rules",
@@ -126,6 +130,41 @@ def read_history(state: State, account: str) -> list[HistoryEvent]:
     )
     with state.read() as connection:
         return [HistoryEvent(*row) for row in connection.execute(query)]
+
+
+def read_history_of(
+    state: State, account: str, customers: Iterable[str], anchors: Iterable[str]
+) -> tuple[list[HistoryEvent], list[HistoryEvent], int]:
+    """What a night needs of a long history.
+
+    Answers the events of some customers, the mintings from some identifier values, and
+    the highest event number of the account.
+    """
+    history = customer_id_history.c
+    columns = [c for c in customer_id_history.c if c.name != "account_id"]
+    mine = sa.select(*columns).where(history.account_id == account)
+    with state.read() as connection:
+
+        def chosen(
+            query: sa.Select[Any], column: sa.Column[Any], wanted: Iterable[str]
+        ) -> list[HistoryEvent]:
+            listed = sorted(set(wanted))
+            found: list[HistoryEvent] = []
+            for first in range(0, len(listed), _CHUNK):
+                part = query.where(column.in_(listed[first : first + _CHUNK]))
+                found += [HistoryEvent(*row) for row in connection.execute(part)]
+            return sorted(found, key=lambda event: event.event_number)
+
+        theirs = chosen(mine, history.customer_id, customers)
+        minted = chosen(
+            mine.where(history.event == "MINTED"), history.anchor_value, anchors
+        )
+        last = connection.scalar(
+            sa.select(sa.func.max(history.event_number)).where(
+                history.account_id == account
+            )
+        )
+    return theirs, minted, last or 0
 
 
 def read_version(state: State, account: str) -> IdentityVersion | None:

@@ -1,0 +1,525 @@
+"""The index: evidence by value and by engagement, for nights that read only a part.
+
+A cache. It lies beside the state (SQLite) or in its database, says which identity
+version it is of, and may be deleted at any time: the next night then rebuilds it from
+the lake. What is done with what it finds is in `night`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from journeyport.state import State
+
+FILE = "identity-index.db"
+
+metadata = sa.MetaData()
+_P = "identity_index_"
+
+basis = sa.Table(
+    _P + "basis",
+    metadata,
+    sa.Column("account", sa.String, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("rules", sa.String, nullable=False),
+    sa.Column("operators", sa.String, nullable=False),
+    sa.Column("told", sa.String, nullable=False),
+)
+days = sa.Table(
+    _P + "days",
+    metadata,
+    sa.Column("account", sa.String, primary_key=True),
+    sa.Column("day", sa.String, primary_key=True),
+    sa.Column("content", sa.String, nullable=False),
+)
+engagements = sa.Table(
+    _P + "engagements",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.String, nullable=False),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("day", sa.String, nullable=False),
+    sa.Column("start", sa.BigInteger, nullable=False),
+    sa.Column("status", sa.String),
+    sa.Column("channel", sa.String),
+    sa.Column("topic", sa.String),
+    sa.UniqueConstraint("account", "name"),
+    sa.Index(_P + "by_day", "account", "day"),
+)
+values = sa.Table(
+    _P + "values",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("account", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("value", sa.String, nullable=False),
+    # 0 blocked, 1 weak, 2 links
+    sa.Column("weight", sa.SmallInteger, nullable=False),
+    # weak, and shared by more customers than are listed: not walked through
+    sa.Column("crowded", sa.Boolean, nullable=False),
+    sa.Column("customer", sa.String),
+    # engagements that carry it
+    sa.Column("often", sa.Integer, nullable=False),
+    sa.UniqueConstraint("account", "kind", "value"),
+)
+evidence = sa.Table(
+    _P + "evidence",
+    metadata,
+    sa.Column("value", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("engagement", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Index(_P + "by_engagement", "engagement", "value"),
+    sqlite_with_rowid=False,
+)
+sharers = sa.Table(
+    _P + "sharers",
+    metadata,
+    sa.Column("value", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("customer", sa.String, primary_key=True),
+    sa.Index(_P + "by_customer", "customer"),
+    sqlite_with_rowid=False,
+)
+_TEMPORARY = {
+    "wanted_values": "id INTEGER PRIMARY KEY",
+    "wanted_engagements": "id INTEGER PRIMARY KEY",
+    "edge_values": "id INTEGER PRIMARY KEY",
+    "edge_engagements": "id INTEGER PRIMARY KEY",
+    "asked": "kind TEXT, value TEXT",
+    "asked_names": "name TEXT",
+}
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What an index is of.
+
+    Attributes:
+        version: the identity version.
+        rules: fingerprint of the configuration.
+        operators: numbers of the operators' rules that held.
+        told: rows and versions of the snapshots written with it.
+    """
+
+    version: int
+    rules: str
+    operators: str
+    told: str
+
+
+@contextmanager
+def opened(state: State) -> Iterator["Index"]:
+    """The index of a state, in one transaction: kept whole or not at all."""
+    if state.path is None:
+        engine, own = state.engine, False
+    else:
+        path = state.path.with_name(FILE)
+        path.touch(mode=0o600)
+        engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool)
+        own = True
+
+        @sa.event.listens_for(engine, "connect")
+        def _fast(connection: Any, _record: Any) -> None:
+            # A cache that names its version: what a crash leaves behind is rebuilt.
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute("PRAGMA temp_store=MEMORY")
+            connection.execute("PRAGMA cache_size=-65536")
+
+    try:
+        with engine.begin() as connection:
+            metadata.create_all(connection)
+            yield Index(connection)
+    finally:
+        if own:
+            engine.dispose()
+
+
+class Index:
+    """The index of all accounts, inside one open transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        for name, columns in _TEMPORARY.items():
+            self._run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({columns})")
+
+    # what it is of
+
+    def basis(self, account: str) -> Basis | None:
+        """What the account's part is of; None: there is none."""
+        row = self._connection.execute(
+            sa.select(basis).where(basis.c.account == account)
+        ).one_or_none()
+        return (
+            None
+            if row is None
+            else Basis(row.version, row.rules, row.operators, row.told)
+        )
+
+    def set_basis(self, account: str, held: Basis, content: Mapping[str, str]) -> None:
+        """Say what the account's part is of, and from which days' content."""
+        for table in (basis, days):
+            self._connection.execute(sa.delete(table).where(table.c.account == account))
+        self._connection.execute(sa.insert(basis), [{"account": account, **vars(held)}])
+        self._many(
+            days,
+            [
+                {"account": account, "day": day, "content": what}
+                for day, what in content.items()
+            ],
+        )
+
+    def days(self, account: str) -> dict[str, str]:
+        """The days the account's part was made from, and a hash of their content."""
+        rows = self._connection.execute(
+            sa.select(days).where(days.c.account == account)
+        )
+        return {row.day: row.content for row in rows}
+
+    # changing
+
+    def clear(self, account: str) -> None:
+        """Forget an account."""
+        mine = sa.select(values.c.id).where(values.c.account == account)
+        for table in (evidence, sharers):
+            self._connection.execute(sa.delete(table).where(table.c.value.in_(mine)))
+        for table in (values, engagements, basis, days):
+            self._connection.execute(sa.delete(table).where(table.c.account == account))
+
+    def add_values(self, account: str, rows: Iterable[Mapping[str, Any]]) -> dict[
+        tuple[str, str], int
+    ]:  # fmt: skip
+        """Number new values: kind, value, weight; answers their numbers."""
+        first = self._next(values)
+        listed = [
+            {
+                "crowded": False,
+                "customer": None,
+                "often": 0,
+                **row,
+                "id": first + n,
+                "account": account,
+            }
+            for n, row in enumerate(rows)
+        ]
+        self._many(values, listed)
+        return {(row["kind"], row["value"]): row["id"] for row in listed}
+
+    def add_engagements(
+        self, account: str, rows: Iterable[Mapping[str, Any]]
+    ) -> dict[str, int]:
+        """Number new engagements: name, day, start, status, channel, topic."""
+        first = self._next(engagements)
+        listed = [
+            {**row, "id": first + n, "account": account} for n, row in enumerate(rows)
+        ]
+        self._many(engagements, listed)
+        return {row["name"]: row["id"] for row in listed}
+
+    def add_evidence(self, rows: Sequence[tuple[int, int, int]]) -> None:
+        """Rows of (value, start, engagement)."""
+        self._many(
+            evidence,
+            [
+                {"value": value, "start": start, "engagement": engagement}
+                for value, start, engagement in rows
+            ],
+        )
+
+    def remove_engagements(self, ids: Iterable[int]) -> None:
+        """Forget engagements and what they carried."""
+        self._fill("edge_engagements", ids)
+        self._run(
+            "DELETE FROM identity_index_evidence WHERE (value, start, engagement) IN ("
+            "SELECT e.value, e.start, e.engagement FROM edge_engagements w "
+            "CROSS JOIN identity_index_evidence e WHERE e.engagement = w.id)"
+        )
+        self._run(
+            "DELETE FROM identity_index_engagements WHERE id IN "
+            "(SELECT id FROM edge_engagements)"
+        )
+
+    def own(self, owners: Iterable[tuple[int, str | None, bool, int]]) -> None:
+        """Set (value, customer, crowded, how many engagements carry it)."""
+        self._each(
+            "UPDATE identity_index_values SET customer = :customer, "
+            "crowded = :crowded, often = :often WHERE id = :id",
+            [
+                {"id": value, "customer": customer, "crowded": crowded, "often": often}
+                for value, customer, crowded, often in owners
+            ],
+        )
+
+    def count(self, more: Mapping[int, int]) -> None:
+        """Add to how many engagements carry each value."""
+        self._each(
+            "UPDATE identity_index_values SET often = often + :more WHERE id = :id",
+            [{"id": value, "more": count} for value, count in more.items()],
+        )
+
+    def share(self, gone: Iterable[str], pairs: Iterable[tuple[int, str]]) -> None:
+        """Take customers from all crowded values they share, and add others."""
+        self._ask_names(gone)
+        self._run(
+            "DELETE FROM identity_index_sharers WHERE customer IN "
+            "(SELECT name FROM asked_names)"
+        )
+        self._many(
+            sharers,
+            [{"value": value, "customer": customer} for value, customer in pairs],
+        )
+
+    def uncrowd(self, ids: Iterable[int]) -> None:
+        """These values are walked through again."""
+        rows = [{"id": value} for value in ids]
+        self._each("DELETE FROM identity_index_sharers WHERE value = :id", rows)
+        self._each(
+            "UPDATE identity_index_values SET crowded = FALSE WHERE id = :id", rows
+        )
+
+    def drop_bare_values(self) -> None:
+        """Forget values of the scope that no engagement carries any more."""
+        self._run(
+            "DELETE FROM identity_index_values WHERE id IN "
+            "(SELECT id FROM wanted_values) AND NOT EXISTS "
+            "(SELECT 1 FROM identity_index_evidence e "
+            "WHERE e.value = identity_index_values.id)"
+        )
+
+    # reading
+
+    def engagements_of(self, account: str, wanted: Sequence[str]) -> list[Any]:
+        """id, name, day, start, status, channel, topic of the engagements of days."""
+        found: list[Any] = []
+        for day in wanted:
+            found += self._connection.execute(
+                sa.select(engagements)
+                .where(engagements.c.account == account)
+                .where(engagements.c.day == day)
+            ).all()
+        return found
+
+    def carried_by(self, ids: Iterable[int]) -> list[tuple[int, int, str, str, bool]]:
+        """(engagement, value, kind, value's text, not walked through)."""
+        self._fill("edge_engagements", ids)
+        return [
+            (engagement, number, kind, value, bool(crowded) or not weight)
+            for engagement, number, kind, value, crowded, weight in self._rows(
+                "SELECT e.engagement, v.id, v.kind, v.value, v.crowded, v.weight "
+                "FROM edge_engagements w CROSS JOIN identity_index_evidence e "
+                "CROSS JOIN identity_index_values v "
+                "WHERE e.engagement = w.id AND v.id = e.value"
+            )
+        ]
+
+    def numbers(
+        self, account: str, wanted: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], tuple[int, bool]]:
+        """Number of each known value, and whether it is crowded or blocked."""
+        self._run("DELETE FROM asked")
+        self._each(
+            "INSERT INTO asked VALUES (:kind, :value)",
+            [{"kind": kind, "value": value} for kind, value in wanted],
+        )
+        rows = self._rows(
+            "SELECT v.kind, v.value, v.id, v.crowded, v.weight FROM asked a "
+            "CROSS JOIN identity_index_values v WHERE v.account = :account "
+            "AND v.kind = a.kind AND v.value = a.value",
+            account=account,
+        )
+        return {
+            (kind, value): (number, bool(crowded) or not weight)
+            for kind, value, number, crowded, weight in rows
+        }
+
+    def known(self, account: str, names: Iterable[str]) -> dict[str, str]:
+        """Of the engagements that are known, the day of each."""
+        self._ask_names(names)
+        return dict(
+            self._rows(
+                "SELECT e.name, e.day FROM asked_names a "
+                "CROSS JOIN identity_index_engagements e "
+                "WHERE e.account = :account AND e.name = a.name",
+                account=account,
+            )
+        )
+
+    def sharing(self, customers: Iterable[str]) -> dict[int, int]:
+        """The crowded values that customers share, and how many of these share each."""
+        self._ask_names(customers)
+        return dict(
+            self._rows(
+                "SELECT s.value, count(*) FROM asked_names a "
+                "CROSS JOIN identity_index_sharers s WHERE s.customer = a.name "
+                "GROUP BY s.value"
+            )
+        )
+
+    def sharers(self, value: int, most: int) -> int:
+        """How many customers a crowded value may be of, counted up to `most`."""
+        return len(
+            self._rows(
+                "SELECT 1 FROM identity_index_sharers WHERE value = :value LIMIT :most",
+                value=value,
+                most=most,
+            )
+        )
+
+    def seen(self, value: int) -> tuple[int, int, int]:
+        """First and last start of a value's engagements, and how many there are."""
+        ((first,),) = self._rows(
+            "SELECT min(start) FROM identity_index_evidence WHERE value = :value",
+            value=value,
+        )
+        # Apart: SQLite seeks one end of an index, but scans for both.
+        ((last,),) = self._rows(
+            "SELECT max(start) FROM identity_index_evidence WHERE value = :value",
+            value=value,
+        )
+        ((often,),) = self._rows(
+            "SELECT often FROM identity_index_values WHERE id = :value", value=value
+        )
+        return first, last, often
+
+    def first_meeting(self, left: int, right: int) -> tuple[str, int] | None:
+        """Name and start of the earliest engagement that carries both values."""
+        rows = self._rows(
+            "SELECT n.name, a.start FROM identity_index_evidence a "
+            "JOIN identity_index_evidence b ON b.engagement = a.engagement "
+            "JOIN identity_index_engagements n ON n.id = a.engagement "
+            "WHERE a.value = :left AND b.value = :right "
+            "ORDER BY a.start, n.name LIMIT 1",
+            left=left,
+            right=right,
+        )
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    # the scope
+
+    def reach(
+        self,
+        seeds: Iterable[int],
+        touched: Iterable[int],
+        ties: Mapping[int, Iterable[int]],
+    ) -> None:
+        """Set the scope: all that is connected with the seeds, crowded values apart.
+
+        `touched` engagements are in it in any case; `ties` lead from a value to those
+        that operators' rules name beside it.
+        """
+        self._fill("wanted_engagements", touched)
+        self._fill("wanted_values", ())
+        edge = list(seeds)
+        while edge:
+            edge += [other for value in edge for other in ties.get(value, ())]
+            self._fill("edge_values", edge)
+            self._run(
+                "DELETE FROM edge_values WHERE id IN (SELECT id FROM wanted_values) "
+                "OR EXISTS (SELECT 1 FROM identity_index_values v "
+                "WHERE v.id = edge_values.id AND (v.weight = 0 OR v.crowded))"
+            )
+            self._run("INSERT INTO wanted_values SELECT id FROM edge_values")
+            self._run("DELETE FROM edge_engagements")
+            self._run(
+                "INSERT INTO edge_engagements SELECT DISTINCT e.engagement "
+                "FROM edge_values w CROSS JOIN identity_index_evidence e "
+                "WHERE e.value = w.id AND NOT EXISTS "
+                "(SELECT 1 FROM wanted_engagements x WHERE x.id = e.engagement)"
+            )
+            self._run("INSERT INTO wanted_engagements SELECT id FROM edge_engagements")
+            edge = [
+                value
+                for (value,) in self._rows(
+                    "SELECT DISTINCT e.value FROM edge_engagements w "
+                    "CROSS JOIN identity_index_evidence e "
+                    "CROSS JOIN identity_index_values v "
+                    "WHERE e.engagement = w.id AND v.id = e.value "
+                    "AND v.weight > 0 AND NOT v.crowded AND NOT EXISTS "
+                    "(SELECT 1 FROM wanted_values x WHERE x.id = e.value)"
+                )
+            ]
+
+    def scope_values(self) -> list[tuple[int, str, str, int, str | None]]:
+        """(id, kind, value, weight, customer) of the scope."""
+        return self._rows(
+            "SELECT v.id, v.kind, v.value, v.weight, v.customer FROM wanted_values w "
+            "CROSS JOIN identity_index_values v WHERE v.id = w.id"
+        )
+
+    def scope_engagements(self) -> pa.Table:
+        """engagement_id, start_date, status, channel, topic of the scope."""
+        rows = self._rows(
+            "SELECT e.name, e.start, e.status, e.channel, e.topic "
+            "FROM wanted_engagements w CROSS JOIN identity_index_engagements e "
+            "WHERE e.id = w.id ORDER BY e.name"
+        )
+        columns = list(zip(*rows, strict=True)) or [()] * 5
+        starts = pa.array(columns[1], pa.int64()).cast(pa.timestamp("us", "UTC"))
+        name, status, channel, topic = (
+            pa.array(columns[place], pa.string()) for place in (0, 2, 3, 4)
+        )
+        return pa.table(
+            {
+                "engagement_id": name,
+                "start_date": starts,
+                "status": status,
+                "channel": channel,
+                "topic": topic,
+            }
+        )
+
+    def scope_identifiers(self) -> tuple[pa.Table, dict[tuple[str, str], int]]:
+        """engagement_id, identifier_type, value; and the numbers of crowded values."""
+        rows = self._rows(
+            "SELECT n.name, v.kind, v.value, v.id, v.crowded FROM wanted_engagements w "
+            "CROSS JOIN identity_index_engagements n "
+            "CROSS JOIN identity_index_evidence e CROSS JOIN identity_index_values v "
+            "WHERE n.id = w.id AND e.engagement = w.id AND v.id = e.value"
+        )
+        columns = list(zip(*rows, strict=True)) or [()] * 5
+        crowded = {
+            (kind, value): number for _, kind, value, number, flag in rows if flag
+        }
+        names = ("engagement_id", "identifier_type", "value")
+        return pa.table(
+            {
+                name: pa.array(columns[place], pa.string())
+                for place, name in enumerate(names)
+            }
+        ), crowded
+
+    # within
+
+    def _next(self, table: sa.Table) -> int:
+        return (self._connection.scalar(sa.select(sa.func.max(table.c.id))) or 0) + 1
+
+    def _many(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self._connection.execute(sa.insert(table), rows)
+
+    def _each(self, statement: str, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self._connection.execute(sa.text(statement), rows)
+
+    def _ask_names(self, names: Iterable[str]) -> None:
+        self._run("DELETE FROM asked_names")
+        self._each(
+            "INSERT INTO asked_names VALUES (:name)", [{"name": name} for name in names]
+        )
+
+    def _fill(self, table: str, ids: Iterable[int]) -> None:
+        self._run(f"DELETE FROM {table}")  # noqa: S608 - a name from this module
+        self._each(
+            f"INSERT INTO {table} VALUES (:id)",  # noqa: S608 - as above
+            [{"id": number} for number in sorted(set(ids))],
+        )
+
+    def _run(self, statement: str) -> None:
+        self._connection.execute(sa.text(statement))
+
+    def _rows(self, statement: str, **given: Any) -> list[Any]:
+        return [
+            tuple(row) for row in self._connection.execute(sa.text(statement), given)
+        ]

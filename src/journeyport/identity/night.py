@@ -1,0 +1,537 @@
+"""A night that costs what it touches: only components that changed evidence reaches.
+
+The same pure core as a rebuild, over a part of the evidence that is closed: every
+engagement of every value in it, and every value of these engagements, but for crowded
+ones (a switchboard), whose standing is known and does not change. What a rebuild would
+give, to the byte, is what this gives.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import combinations
+
+import numpy as np
+import pyarrow as pa
+
+from journeyport.identity.config import IdentityConfig
+from journeyport.identity.evidence import WEAK, Evidence, Weights, gather, weigh
+from journeyport.identity.history import (
+    Identifier,
+    Naming,
+    locate,
+    name_customers,
+    part_ledger,
+)
+from journeyport.identity.index import Index
+from journeyport.identity.reading import Documents, read_documents
+from journeyport.identity.rules import apply_rules
+from journeyport.identity.standing import Outcome, settle
+from journeyport.lake import Lake
+from journeyport.state import State
+from journeyport.state.identity import OperatorRule, read_history_of
+
+Content = tuple[int, str | None, str | None, str | None, frozenset[Identifier]]
+"""Start in microseconds, status, channel, topic, values."""
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What a night's changes reach.
+
+    Attributes:
+        engagements: documents of the scope, as `reading.Documents` has them.
+        values: every value of the scope, those that vanished included.
+        names: every engagement of the scope, those that vanished included.
+        customers: every customer the scope had or has.
+        crowded: numbers of the crowded values that changed engagements carry.
+        blocked: the blocked values that changed engagements carry.
+        meetings: pairs of values that are not walked through and whose meetings
+            changed, with the earliest that is left, by name and start.
+    """
+
+    engagements: pa.Table
+    evidence: Evidence
+    weights: Weights
+    outcome: Outcome
+    naming: Naming
+    values: frozenset[Identifier]
+    names: frozenset[str]
+    customers: frozenset[str]
+    crowded: Mapping[Identifier, tuple[int, int, int]]
+    blocked: frozenset[Identifier]
+    meetings: Mapping[tuple[Identifier, Identifier], tuple[str, int] | None]
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What the days changed: engagements by number, values by number."""
+
+    names: frozenset[str]
+    engagements: frozenset[int]
+    seeds: frozenset[int]
+    closed: Mapping[int, Identifier]
+    blocked: frozenset[Identifier]
+    met: frozenset[tuple[int, int]]
+
+
+def follow(
+    lake: Lake,
+    state: State,
+    index: Index,
+    config: IdentityConfig,
+    account: str,
+    *,
+    strengths: Mapping[str, str],
+    changed: Sequence[str],
+    rules: Sequence[OperatorRule],
+    turned: Sequence[OperatorRule],
+    version: int,
+) -> Touched | None:
+    """Bring the index up to the changed days and resolve what they reach.
+
+    `turned` are the rules that hold now and did not, or the other way round. None: the
+    index cannot follow (an engagement moved between days); rebuild.
+    """
+    there = set(lake.days(account))
+    days = [day for day in map(date.fromisoformat, changed) if day in there]
+    documents = read_documents(lake, account, config, days)
+    change = _take(
+        index, account, config, documents, strengths=strengths, changed=changed
+    )
+    if change is None:
+        return None
+    sides = {side for rule in (*rules, *turned) for side in (rule.left, rule.right)}
+    numbers = {
+        side: number for side, (number, _) in index.numbers(account, sides).items()
+    }
+    ties = _ties(rules, numbers)
+    index.uncrowd(ties)
+    seeds = set(change.seeds) | {
+        numbers[side]
+        for rule in turned
+        for side in (rule.left, rule.right)
+        if side in numbers
+    }
+    while True:
+        index.reach(seeds, change.engagements, ties)
+        part = _settle(
+            state, index, config, account,
+            strengths=strengths, rules=rules, version=version,
+        )  # fmt: skip
+        emptied = part.emptied(index, config.candidates_listed)
+        if not emptied:
+            break
+        index.uncrowd(emptied)
+        seeds |= emptied
+    part.keep(index, config.candidates_listed, set(ties))
+    touched = Touched(
+        engagements=part.documents,
+        evidence=part.evidence,
+        weights=part.weights,
+        outcome=part.outcome,
+        naming=part.naming,
+        values=frozenset((kind, value) for _, kind, value, _, _ in part.values),
+        names=change.names | frozenset(part.documents["engagement_id"].to_pylist()),
+        customers=frozenset(part.naming.ids.values()) | part.before,
+        crowded={
+            name: index.seen(number)
+            for name, number in _crowded(part, change).items()
+            if number not in part.numbers
+        },
+        blocked=change.blocked,
+        meetings={
+            (change.closed[left], change.closed[right]): index.first_meeting(
+                left, right
+            )
+            for left, right in sorted(change.met)
+            if not {left, right} & part.numbers
+        },
+    )
+    index.drop_bare_values()
+    return touched
+
+
+def _take(
+    index: Index,
+    account: str,
+    config: IdentityConfig,
+    documents: Documents,
+    *,
+    strengths: Mapping[str, str],
+    changed: Sequence[str],
+) -> _Change | None:
+    """Put the changed engagements into the index in place of what was there."""
+    new = _contents(documents)
+    rows = index.engagements_of(account, changed)
+    carried: dict[int, list[tuple[int, Identifier, bool]]] = defaultdict(list)
+    for engagement, number, kind, value, shut in index.carried_by(
+        row.id for row in rows
+    ):
+        carried[engagement].append((number, (kind, value), shut))
+    old = {row.name: row for row in rows}
+    elsewhere = index.known(account, documents.names - set(old))
+    if elsewhere or documents.moved:
+        return None
+    touched = {
+        name
+        for name in new.keys() | old.keys()
+        if name not in new
+        or name not in old
+        or new[name]
+        != (
+            old[name].start,
+            old[name].status,
+            old[name].channel,
+            old[name].topic,
+            frozenset(value for _, value, _ in carried[old[name].id]),
+        )
+    }
+    index.remove_engagements(old[name].id for name in touched & old.keys())
+    fresh = {name: new[name] for name in sorted(touched & new.keys())}
+    numbers = _number(index, account, config, strengths, fresh.values())
+    ids = index.add_engagements(
+        account,
+        [
+            {
+                "name": name,
+                "day": _day(content[0]),
+                "start": content[0],
+                "status": content[1],
+                "channel": content[2],
+                "topic": content[3],
+            }
+            for name, content in fresh.items()
+        ],
+    )
+    index.add_evidence(
+        [
+            (numbers[value][0], content[0], ids[name])
+            for name, content in fresh.items()
+            for value in content[4]
+        ]
+    )
+    seeds: set[int] = set()
+    closed: dict[int, Identifier] = {}
+    more: Counter[int] = Counter()
+    met: set[tuple[int, int]] = set()
+    gone = [carried[old[name].id] for name in touched & old.keys()]
+    come = [
+        [(numbers[value][0], value, numbers[value][1]) for value in content[4]]
+        for content in fresh.values()
+    ]
+    more.update(number for group in come for number, _, shut in group if shut)
+    more.subtract(number for group in gone for number, _, shut in group if shut)
+    index.count(more)
+    for group in (*gone, *come):
+        seeds |= {number for number, _, shut in group if not shut}
+        here = {number: value for number, value, shut in group if shut}
+        closed |= here
+        met |= set(combinations(sorted(here, key=here.__getitem__), 2))
+    weighed = weigh_values(account, config, strengths, sorted(set(closed.values())))
+    return _Change(
+        frozenset(touched),
+        frozenset(ids.values()),
+        frozenset(seeds),
+        closed,
+        frozenset(value for value, weight in weighed.items() if not weight),
+        frozenset(met),
+    )
+
+
+def _contents(documents: Documents) -> dict[str, Content]:
+    carried: dict[str, set[Identifier]] = defaultdict(set)
+    table = documents.identifiers
+    for name, kind, value in zip(
+        table["engagement_id"].to_pylist(),
+        table["identifier_type"].to_pylist(),
+        table["value"].to_pylist(),
+        strict=True,
+    ):
+        carried[name].add((kind, value))
+    table = documents.engagements
+    return {
+        name: (start, status, channel, topic, frozenset(carried[name]))
+        for name, start, status, channel, topic in zip(
+            table["engagement_id"].to_pylist(),
+            table["start_date"].cast(pa.int64()).to_pylist(),
+            table["status"].to_pylist(),
+            table["channel"].to_pylist(),
+            table["topic"].to_pylist(),
+            strict=True,
+        )
+    }
+
+
+def _day(micros: int) -> str:
+    return str(np.datetime64(micros, "us").astype("datetime64[D]"))
+
+
+def _number(
+    index: Index,
+    account: str,
+    config: IdentityConfig,
+    strengths: Mapping[str, str],
+    contents: Iterable[Content],
+) -> dict[Identifier, tuple[int, bool]]:
+    """Numbers of all values, new ones weighed and added; whether not walked through."""
+    wanted = sorted({value for content in contents for value in content[4]})
+    known = index.numbers(account, wanted)
+    new = [value for value in wanted if value not in known]
+    weighed = weigh_values(account, config, strengths, new)
+    added = index.add_values(
+        account,
+        [
+            {"kind": kind, "value": value, "weight": weight}
+            for (kind, value), weight in weighed.items()
+        ],
+    )
+    return known | {
+        value: (number, not weighed[value]) for value, number in added.items()
+    }
+
+
+def weigh_values(
+    account: str,
+    config: IdentityConfig,
+    strengths: Mapping[str, str],
+    wanted: Sequence[Identifier],
+) -> dict[Identifier, int]:
+    """0 blocked, 1 weak, 2 linking, for values that stand on no engagement yet."""
+    when = pa.array([0] * len(wanted), pa.timestamp("us", "UTC"))
+    names = pa.array([str(number) for number in range(len(wanted))], pa.string())
+    evidence = gather(
+        pa.table({"engagement_id": names, "start_date": when}),
+        pa.table(
+            {
+                "engagement_id": names,
+                "identifier_type": pa.array([kind for kind, _ in wanted], pa.string()),
+                "value": pa.array([value for _, value in wanted], pa.string()),
+            }
+        ),
+    )
+    weights = weigh(evidence, config, account, strengths)
+    coded = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
+    places = locate(evidence, wanted)
+    return dict(zip(wanted, coded[places].tolist(), strict=True))
+
+
+def _ties(
+    rules: Iterable[OperatorRule], numbers: Mapping[Identifier, int]
+) -> dict[int, set[int]]:
+    ties: dict[int, set[int]] = defaultdict(set)
+    for rule in rules:
+        if rule.left in numbers and rule.right in numbers:
+            ties[numbers[rule.left]].add(numbers[rule.right])
+            ties[numbers[rule.right]].add(numbers[rule.left])
+    return dict(ties)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The scope, settled."""
+
+    documents: pa.Table
+    evidence: Evidence
+    weights: Weights
+    outcome: Outcome
+    naming: Naming
+    values: Sequence[tuple[int, str, str, int, str | None]]
+    before: frozenset[str]
+    crowded: Mapping[Identifier, int]
+
+    @property
+    def numbers(self) -> set[int]:
+        """The scope's values by number."""
+        return {number for number, *_ in self.values}
+
+    def sharing(self) -> dict[Identifier, set[str]]:
+        """Per SHARED value the customers of the scope that it may be of."""
+        found: dict[Identifier, set[str]] = defaultdict(set)
+        value, label = self.outcome.candidates
+        for place, customer in zip(value.tolist(), label.tolist(), strict=True):
+            found[self.evidence.name(place)].add(self.naming.ids[customer])
+        return found
+
+    def emptied(self, index: Index, listed: int) -> set[int]:
+        """Crowded values that no longer have more customers than are listed."""
+        names = {number: name for name, number in self.crowded.items()}
+        fewer = index.sharing(self.before)
+        more = self.sharing()
+        found = set()
+        for number in set(fewer) | set(names):
+            lost = fewer.get(number, 0)
+            won = len(more.get(names[number], ())) if number in names else 0
+            if index.sharers(number, listed + 1 + lost) - lost + won <= listed:
+                found.add(number)
+        return found
+
+    def keep(self, index: Index, listed: int, ruled: set[int]) -> None:
+        """Write the new owners, and who shares what is crowded."""
+        sharing = self.sharing()
+        pairs = [
+            (number, customer)
+            for name, number in self.crowded.items()
+            for customer in sharing.get(name, ())
+        ]
+        places = locate(
+            self.evidence, [(kind, value) for _, kind, value, _, _ in self.values]
+        )
+        often = np.bincount(
+            self.evidence.row_value, minlength=self.evidence.value_count
+        )
+        owners: list[tuple[int, str | None, bool, int]] = []
+        for (number, kind, value, weight, _), place in zip(
+            self.values, places.tolist(), strict=True
+        ):
+            label = int(self.outcome.label[place]) if place >= 0 else -1
+            shared = sharing.get((kind, value), set())
+            crowded = weight == 1 and number not in ruled and len(shared) > listed
+            if crowded:
+                pairs += [(number, customer) for customer in shared]
+            count = int(often[place]) if place >= 0 else 0
+            owners.append((number, self.naming.ids.get(label), crowded, count))
+        index.own(owners)
+        index.share(self.before, pairs)
+
+
+def _settle(
+    state: State,
+    index: Index,
+    config: IdentityConfig,
+    account: str,
+    *,
+    strengths: Mapping[str, str],
+    rules: Sequence[OperatorRule],
+    version: int,
+) -> _Part:
+    """The pure core over the scope, with the ids its values had."""
+    documents = index.scope_engagements()
+    identifiers, crowded = index.scope_identifiers()
+    evidence = gather(documents, identifiers)
+    weights = weigh(evidence, config, account, strengths)
+    shared = np.zeros(evidence.value_count, np.bool_)
+    shared[locate(evidence, list(crowded))] = True
+    weights = replace(weights, crowded=shared)
+    outcome = settle(evidence, weights, apply_rules(rules, evidence, weights))
+    values = index.scope_values()
+    prior = {(kind, value): owner for _, kind, value, _, owner in values if owner}
+    before = frozenset(prior.values())
+    theirs, minted, last = read_history_of(
+        state, account, before, (value for _, _, value, _, _ in values)
+    )
+    naming = name_customers(
+        evidence,
+        weights,
+        outcome,
+        part_ledger(theirs, minted, last),
+        prior,
+        account=account,
+        version=version,
+    )
+    return _Part(documents, evidence, weights, outcome, naming, values, before, crowded)
+
+
+def _crowded(part: _Part, change: _Change) -> dict[Identifier, int]:
+    """Crowded values whose rows the night may change, with their numbers."""
+    met = {
+        name: number
+        for number, name in change.closed.items()
+        if name not in change.blocked
+    }
+    return {**part.crowded, **met}
+
+
+def index_account(
+    index: Index,
+    account: str,
+    documents: Documents,
+    touched: tuple[Evidence, Weights, Outcome, Naming],
+    *,
+    listed: int,
+    ruled: Iterable[Identifier],
+) -> None:
+    """Make the account's part of the index anew, from a rebuild."""
+    evidence, weights, outcome, naming = touched
+    index.clear(account)
+    shared_value, shared_label = outcome.candidates
+    counts = np.bincount(shared_value, minlength=evidence.value_count)
+    tied = np.zeros(evidence.value_count, np.bool_)
+    places = locate(evidence, list(ruled))
+    tied[places[places >= 0]] = True
+    weight = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
+    crowded = (weight == 1) & (counts > listed) & ~tied
+    often = np.bincount(evidence.row_value, minlength=evidence.value_count)
+    kinds = [evidence.types[kind] for kind in evidence.value_type.tolist()]
+    numbers = index.add_values(
+        account,
+        (
+            {
+                "kind": kind,
+                "value": value,
+                "weight": coded,
+                "crowded": flag,
+                "customer": naming.ids.get(label),
+                "often": count,
+            }
+            for kind, value, coded, flag, label, count in zip(
+                kinds,
+                evidence.values.to_pylist(),
+                weight.tolist(),
+                crowded.tolist(),
+                outcome.label.tolist(),
+                often.tolist(),
+                strict=True,
+            )
+        ),
+    )
+    first = next(iter(numbers.values()), 0)
+    table = documents.engagements
+    rows = {
+        name: row
+        for name, *row in zip(
+            table["engagement_id"].to_pylist(),
+            table["status"].to_pylist(),
+            table["channel"].to_pylist(),
+            table["topic"].to_pylist(),
+            strict=True,
+        )
+    }
+    starts = evidence.starts.tolist()
+    names = evidence.engagements.to_pylist()
+    ids = index.add_engagements(
+        account,
+        (
+            {
+                "name": name,
+                "day": _day(start),
+                "start": start,
+                "status": rows[name][0],
+                "channel": rows[name][1],
+                "topic": rows[name][2],
+            }
+            for name, start in zip(names, starts, strict=True)
+        ),
+    )
+    base = next(iter(ids.values()), 0)
+    index.add_evidence(
+        [
+            (first + value, starts[engagement], base + engagement)
+            for engagement, value in zip(
+                evidence.row_engagement.tolist(),
+                evidence.row_value.tolist(),
+                strict=True,
+            )
+        ]
+    )
+    index.share(
+        (),
+        [
+            (first + value, naming.ids[label])
+            for value, label in zip(
+                shared_value.tolist(), shared_label.tolist(), strict=True
+            )
+            if crowded[value]
+        ],
+    )
