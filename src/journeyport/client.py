@@ -313,9 +313,8 @@ class SourceClient:
 
     def _too_many(self, response: httpx.Response, problem: wire.Problem) -> None:
         wait = wire.retry_after(response.headers, self.now()[0])
-        if (
-            wait or 0.0
-        ) > self.config.longest_wait or "quota" in problem.detail.lower():
+        endless = wait is None and "quota" in problem.detail.lower()
+        if endless or (wait or 0.0) > self.config.longest_wait:
             raise QuotaError(
                 "The source's quota is used up; what is done is kept, and a later run "
                 "goes on from there."
