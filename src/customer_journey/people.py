@@ -90,16 +90,14 @@ def block(seed: int, account: str, region: str, number: int) -> list[Person]:
         size, kind = 2 + int(rng.random() * 3), "family"
     else:
         size, kind = 3 + int(rng.random() * 6), "company"
-    # numbers are drawn apart: how many draws one takes depends on the region, and
-    # names and addresses must come out the same in every account
-    lines = Random(f"{seed}/{account}/{number}/lines")  # noqa: S311
-    home = [] if kind == "single" else [_landline(lines, region)]
+    lines = _Lines(seed, region, number)
+    home = [] if kind == "single" else [lines.landline()]
     surname = pick(rng, LAST)
     host = f"{surname.lower()}-{number}.biz"
     people: list[Person] = []
     for place in range(size):
         last = surname if kind == "family" and place < 4 else pick(rng, LAST)
-        person = _person(rng, lines, region, f"{number:06d}-{place}", last)
+        person = _person(rng, lines, number, place, last)
         person.key = f"{account}-{person.key}"
         person.shared_phones = home
         if kind == "company":
@@ -118,32 +116,58 @@ def block(seed: int, account: str, region: str, number: int) -> list[Person]:
     return people
 
 
-def _person(rng: Random, lines: Random, region: str, key: str, last: str) -> Person:
+def _person(rng: Random, lines: "_Lines", number: int, place: int, last: str) -> Person:
     first = pick(rng, FIRST)
-    phones = [_mobile(lines, region)]
-    if lines.random() < 0.25:
-        phones.append(_mobile(lines, region))
-    tag = int(rng.random() * 10_000)
-    emails = [f"{first}.{last}{tag}@{pick(rng, MAIL_HOSTS)}".lower()]
+    phones = [lines.mobile(2 * place)]
+    if rng.random() < 0.25:
+        phones.append(lines.mobile(2 * place + 1))
+    # the block's number keeps an address from being another block's as well
+    emails = [f"{first}.{last}{number}@{pick(rng, MAIL_HOSTS)}".lower()]
     if rng.random() < 0.22:
-        emails.append(f"{last}{first[0]}{tag + 7}@{pick(rng, MAIL_HOSTS)}".lower())
+        emails.append(f"{last}{first[0]}{number}@{pick(rng, MAIL_HOSTS)}".lower())
     whatsapp = [phones[0].lstrip("+")] if rng.random() < 0.5 else []
-    loyalty = [f"L{int(rng.random() * 1e9):09d}"] if rng.random() < 0.1 else []
+    card = (number * 64 + place) * STEP % 1_000_000_000
+    loyalty = [f"L{card:09d}"] if rng.random() < 0.1 else []
+    key = f"{number:06d}-{place}"
     return Person(key, first, last, phones, emails, [], whatsapp, loyalty)
 
 
-def _mobile(rng: Random, region: str) -> str:
-    if region == "DE":
-        return f"+4915{int(1 + rng.random() * 2)}{int(rng.random() * 1e8):08d}"
-    return _american(rng)
+#: A prime: multiples of it, cut to a range, scatter over the range and never meet.
+STEP = 48_271
 
 
-def _landline(rng: Random, region: str) -> str:
-    if region == "DE":
-        return f"+4930{int(2e6 + rng.random() * 7e6)}"
-    return _american(rng)
+class _Lines:
+    """Telephone numbers of one block, that no other block of the account has.
 
+    Args:
+        seed: the generator's seed.
+        region: DE or US.
+        number: the block's number; 64 lines are its own.
+    """
 
-def _american(rng: Random) -> str:
-    exchange = int(220 + rng.random() * 690)
-    return f"+1{pick(rng, AREAS)}{exchange}{int(rng.random() * 1e4):04d}"
+    def __init__(self, seed: int, region: str, number: int) -> None:
+        self._seed = seed
+        self._region = region
+        self._number = number
+
+    def _scattered(self, line: int, among: int) -> int:
+        return (line * STEP + self._seed * 7919) % among
+
+    def mobile(self, line: int) -> str:
+        """One of the block's first 62 lines."""
+        own = self._number * 64 + line
+        if self._region == "DE":
+            return f"+49151{self._scattered(own, 100_000_000):08d}"
+        return self._american(own)
+
+    def landline(self) -> str:
+        """The line that the block shares."""
+        if self._region == "DE":
+            return f"+4930{2_000_000 + self._scattered(self._number, 7_000_000)}"
+        return self._american(self._number * 64 + 63)
+
+    def _american(self, own: int) -> str:
+        among = len(AREAS) * 690 * 10_000
+        exchange, line = divmod(self._scattered(own, among), 10_000)
+        area, exchange = divmod(exchange, 690)
+        return f"+1{AREAS[area]}{220 + exchange}{line:04d}"

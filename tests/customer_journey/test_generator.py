@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from customer_journey.instants import parse_instant
+from customer_journey.people import block
 
 CLOCK = "2026-11-15T02:00:00Z"
 
@@ -171,6 +172,18 @@ def test_people_share_phones_and_accounts_share_addresses(made):
     assert max(len(people) for people in shared.values()) >= 12
     assert any(len(line["owns"]["phoneNumbers"]) > 1 for line in lines)
     assert any(len(line["owns"]["emailAddresses"]) > 1 for line in lines)
+
+
+def test_no_two_blocks_of_people_share_a_number_or_an_address():
+    for region in ("DE", "US"):
+        seen = {}
+        for number in range(1, 12_000):
+            for person in block(3, "ABCDEF", region, number):
+                for value in (
+                    *(*person.phones, *person.shared_phones, *person.emails),
+                    *(*person.account_ids, *person.loyalty),
+                ):
+                    assert seen.setdefault(value, number) == number
 
 
 def test_journeys_are_those_that_linking_one_by_one_would_make(made):
