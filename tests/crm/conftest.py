@@ -312,6 +312,8 @@ def _daily(
             "transfer",
         )
     }
+    counts["channel_count"] = 1
+    counts["topic_count"] = int(row["topic"] is not None)
     tables["engagements"].append(
         {
             **common,

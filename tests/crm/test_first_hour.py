@@ -1,0 +1,106 @@
+"""The guide's first hour, its commands run as they stand."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from journeyport.state import State, certificates
+
+GUIDE = Path(__file__).parents[2] / "docs" / "crm.md"
+
+
+def commands() -> list[str]:
+    text = GUIDE.read_text()
+    hour = text[text.index("## The first hour") : text.index("## Matching")]
+    blocks = re.findall(r"```console\n(.*?)```", hour, re.DOTALL)
+    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+
+
+@pytest.fixture
+def run(world, sandbox, tmp_path):
+    """Run a command in a shell that has the settings and nothing else."""
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "COLUMNS": "200",
+        "JOURNEYPORT_HOME": str(tmp_path),
+        "JOURNEYPORT_ACCOUNTS": "ABCDEF",
+        "JOURNEYPORT_SALESFORCE_DOMAIN": "acme.my",
+        "JOURNEYPORT_SALESFORCE_CLIENT_ID": sandbox.facts["consumer_key"],
+        "JOURNEYPORT_SALESFORCE_CLIENT_SECRET": sandbox.facts["consumer_secret"],
+        "JOURNEYPORT_SALESFORCE_BASE_URL": sandbox.url,
+    }
+
+    def run(command: str) -> str:
+        done = subprocess.run(
+            shlex.split(command),
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+def prove(state: State, world) -> None:
+    for account in world.lake.accounts():
+        for day in world.lake.days(account):
+            now = world.clock.now()
+            certificates.record(
+                state,
+                certificates.Issued(
+                    account_id=account,
+                    day=day,
+                    number=1,
+                    run_id="r",
+                    status="PROVED",
+                    coverage="all engagements",
+                    claim_from=now,
+                    claim_to=now,
+                    window_count=1,
+                    call_count=1,
+                    row_count=1,
+                    proof="PROVEN",
+                    document="{}",
+                    certificate_hash="0",
+                    previous_hash=None,
+                    issued_at=now,
+                ),
+            )
+
+
+def test_the_first_hour_goes_as_the_guide_says(world, sandbox, run, tmp_path):
+    for n in range(30):
+        sandbox.add("Contact", {"LastName": f"P{n}", "Email": f"c{n}@example.org"})
+        world.person(f"c{n}", n)
+    world.write()
+    prove(world.state, world)
+    before = sandbox.rows("Contact")
+    said: dict[str, str] = {}
+    plan = "PLAN"
+    for command in commands():
+        said[command] = run(command.replace("PLAN", plan))
+        found = re.search(r"^Plan (\S+)", said[command], re.MULTILINE)
+        if found and plan == "PLAN":
+            plan = found[1]
+        if "first look" in command:
+            assert len(sandbox.rows("JP_Engagement__c")) < 25
+        if "--confirm" in command:
+            assert len(sandbox.rows("JP_Engagement__c")) == 30
+    assert "30 ONE" in next(v for k, v in said.items() if k == "journeyport crm plan")
+    assert (tmp_path / "salesforce-package" / "force-app").is_dir()
+    assert not sandbox.rows("JP_Engagement__c")
+    after = sandbox.rows("Contact")
+    for old, new in zip(before, after, strict=True):
+        changed = {name for name in old if old[name] != new[name]}
+        assert changed <= {"SystemModstamp", "LastModifiedDate", "LastModifiedById"}
