@@ -146,6 +146,13 @@ class World:
     clock: SetClock = field(default_factory=lambda: SetClock(NOON))
     contacts: dict[str, dict[str, Contact]] = field(default_factory=dict)
     runs: int = 0
+    held: set[tuple[str, date]] | None = None
+
+    def write_held(self) -> None:
+        """Write what `held` gathered, each day once."""
+        held, self.held = self.held or set(), None
+        for account, day in sorted(held):
+            self._write(account, [day])
 
     def put(self, *contacts: Contact, account: str = ACCOUNT) -> None:
         """Add contacts or put them in place of those of the same name."""
@@ -160,6 +167,9 @@ class World:
         self._write(account, {held.pop(name).start.date() for name in names})
 
     def _write(self, account: str, days: Iterable[date]) -> None:
+        if self.held is not None:
+            self.held |= {(account, day) for day in days}
+            return
         for day in days:
             mine = [c for c in self.contacts[account].values() if c.start.date() == day]
             self.lake.write_day(

@@ -37,6 +37,8 @@ class Nights:
         return self.following, self.rebuilding
 
     def happen(self):
+        for world in self.worlds:
+            world.held = set()
         for _ in range(self.chance.randrange(1, 6)):
             self.chance.choice(
                 (self.come, self.come, self.come, self.change, self.go)
@@ -44,6 +46,7 @@ class Nights:
         if self.chance.random() < 0.3:
             self.rule()
         for world in self.worlds:
+            world.write_held()
             world.clock.advance(timedelta(days=1))
 
     def come(self, name=None):

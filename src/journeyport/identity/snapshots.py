@@ -6,7 +6,6 @@ are carried over untouched. What the rows say is worked out elsewhere.
 
 from dataclasses import dataclass
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -42,22 +41,21 @@ def carry(table: Table, rows: pa.Table, before: pa.Table, version: int) -> Carri
             rows = rows.append_column(VERSION, pa.repeat(pa.scalar(version), len(rows)))
         whole = conform(table, rows)
         return Carried(whole, *_differences(table, whole, before))
-    content = [column.name for column in table.content if column.name != VERSION]
-    same = " AND ".join(f"n.{name} IS NOT DISTINCT FROM o.{name}" for name in content)
-    key = " AND ".join(f"n.{name} IS NOT DISTINCT FROM o.{name}" for name in table.key)
-    selected = ", ".join(f"n.{name}" for name in content)
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("n", rows)
-        connection.register("o", before)
-        merged = connection.execute(
-            f"SELECT {selected}, CASE WHEN {same} THEN o.{VERSION} "  # noqa: S608
-            f"ELSE $version END AS {VERSION} FROM n LEFT JOIN o ON {key} "
-            f"ORDER BY {', '.join(f'n.{name}' for name in table.key)}",
-            {"version": version},
-        ).to_arrow_table()
-    whole = conform(table, merged)
+    place = pc.index_in(_keys(table, rows), value_set=_keys(table, before))
+    same = pc.is_valid(place)
+    for column in table.content:
+        if column.name != VERSION:
+            theirs = before[column.name].take(place)
+            same = pc.and_(same, _equal(rows[column.name].cast(theirs.type), theirs))
+    kept = pc.if_else(same, before[VERSION].take(place), version)
+    whole = conform(table, rows.append_column(VERSION, kept))
     return Carried(whole, *_differences(table, whole, before))
+
+
+def _equal(ours: pa.ChunkedArray, theirs: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Equal, or both null."""
+    nothing = pc.and_(pc.is_null(ours), pc.is_null(theirs))
+    return pc.or_(pc.fill_null(pc.equal(ours, theirs), False), nothing)
 
 
 def _differences(table: Table, rows: pa.Table, before: pa.Table) -> tuple[int, int]:
@@ -76,7 +74,8 @@ def _keys(table: Table, rows: pa.Table) -> pa.Array:
     joined = pc.binary_join_element_wise(
         *parts, "\x1f", null_handling="replace", null_replacement="\x1e"
     )
-    return joined.combine_chunks()
+    whole = joined.combine_chunks()
+    return pa.concat_arrays(whole.chunks) if hasattr(whole, "chunks") else whole
 
 
 def beside(table: Table, others: pa.Table, accounts: list[pa.Table]) -> pa.Table:
