@@ -196,7 +196,7 @@ def test_a_connection_cut_at_each_statement_in_turn_leaves_nothing(
 def test_a_commit_whose_answer_is_lost_is_found_done(loaded_postgresql, world):
     """The outcome is not known: the load begins again and has nothing left to do."""
     night(world)
-    way = load_through(loaded_postgresql, world, b"COMMIT", heard=True)
+    way = load_through(loaded_postgresql, world, b"COMMIT\0", heard=True)
     assert way.was_cut
     assert way.report.retries == 1
     assert way.report.data.changed == 0

@@ -4,8 +4,9 @@ The two entries are in `duckdb_file` and `postgresql`, the list of them in `targ
 How a difference is worked out and written is the same for all, in `difference`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -28,6 +29,11 @@ class Failure:
     retry: bool = False
 
 
+Upsert = Callable[
+    [sa.Table, Sequence[str], sa.Select[Any], Sequence[str]], sa.Executable
+]
+
+
 @dataclass(frozen=True)
 class Dialect:
     """One kind of warehouse.
@@ -45,8 +51,9 @@ class Dialect:
         unstage: takes a staged table away, for the next one of that name.
         fetch: the rows of a SELECT as Arrow.
         storable: the rows as this database is able to hold them.
-        in_place: changed rows are updated where they stand; otherwise they are
-            deleted and inserted again.
+        upsert: from table, column names, SELECT and key to the statement that inserts
+            rows or writes over those with the same key; needs the key's unique index.
+            None: changed rows are deleted and inserted again.
         indexes: gives a new table the indexes that its loads and readers need.
         failure: what an error of the driver means; None: not known.
     """
@@ -59,6 +66,6 @@ class Dialect:
     unstage: Callable[[sa.Connection, sa.Table], None]
     fetch: Callable[[sa.Connection, sa.Select[tuple[object, ...]]], pa.Table]
     storable: Callable[[pa.Table], pa.Table]
-    in_place: bool
+    upsert: Upsert | None
     indexes: Callable[[Table, sa.Table], None]
     failure: Callable[[BaseException], Failure | None]

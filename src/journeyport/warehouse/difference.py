@@ -196,25 +196,33 @@ def _write(
 ) -> Counts:
     """Put the staged rows in place of the old ones."""
     connection, target = place.connection, place.target
-    in_place = place.dialect.in_place
-    match = _same_key(place.table, target, stage)
-    stale = target.c[HASH].in_(sa.select(old.c[HASH])) & place.inside
     names = [column.name for column in stage.columns]
-    replaced = 0
-    if fresh and gone:
-        if in_place:
-            content = [name for name in names if name not in place.table.key]
-            update = sa.update(target).values({name: stage.c[name] for name in content})
-            replaced = connection.execute(update.where(match)).rowcount
-        else:
-            count = sa.select(sa.func.count()).select_from(target.join(stage, match))
-            replaced = connection.scalar(count.where(stale)) or 0
-    if gone > (replaced if in_place else 0):
-        connection.execute(sa.delete(target).where(stale))
-    if fresh > (replaced if in_place else 0):
-        rows = sa.select(*(stage.c[name] for name in names))
-        if replaced and in_place:
-            known = sa.select(sa.literal(1)).select_from(target).where(match)
-            rows = rows.where(~known.exists())
-        connection.execute(sa.insert(target).from_select(names, rows))
+    rows = sa.select(*(stage.c[name] for name in names))
+    insert = sa.insert(target).from_select(names, rows)
+    stale = target.c[HASH].in_(sa.select(old.c[HASH])) & place.inside
+    clear = sa.delete(target).where(stale)
+    if not gone:
+        connection.execute(insert)
+        return Counts(fresh)
+    if not fresh:
+        connection.execute(clear)
+        return Counts(deleted=gone)
+    match = _same_key(place.table, target, stage)
+    upsert = place.dialect.upsert
+    if upsert is None:
+        joined = sa.select(sa.func.count()).select_from(target.join(stage, match))
+        replaced = connection.scalar(joined.where(stale)) or 0
+        connection.execute(clear)
+        connection.execute(insert)
+    elif all(place.table.column(name).required for name in place.table.key):
+        connection.execute(upsert(target, names, rows, place.table.key))
+        # What was written over has another hash now.
+        replaced = gone - connection.execute(clear).rowcount
+    else:
+        content = {name: stage.c[name] for name in names if name not in place.table.key}
+        update = sa.update(target).values(content).where(match)
+        replaced = connection.execute(update).rowcount
+        connection.execute(clear)
+        known = sa.select(sa.literal(1)).select_from(target).where(match).exists()
+        connection.execute(sa.insert(target).from_select(names, rows.where(~known)))
     return Counts(fresh - replaced, replaced, gone - replaced)

@@ -224,7 +224,7 @@ DUCKDB = Dialect(
     unstage=_unstage,
     fetch=_fetch,
     storable=_as_it_is,
-    in_place=False,
+    upsert=None,
     indexes=_no_indexes,
     failure=_failure,
 )
