@@ -6,7 +6,7 @@ chosen documents alone, sorted by DuckDB, which spills to disk what memory canno
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -168,28 +168,49 @@ def documents(
     paths = lake.raw_files(account, day)
     if not paths:
         return
-    whole = None
-    if sum(lake.files.size(path) for path in paths) <= _IN_MEMORY:
-        whole = lake.read_raw(account, day)
-        place = pa.array(range(len(whole)), pa.int64())
-        connection.register("raw", whole.append_column("place", place))
-    else:
+    if sum(lake.files.size(path) for path in paths) > _IN_MEMORY:
         connection.register("raw", _dataset(lake, paths))
+        _choose(connection)
+        query = _DOCUMENTS.format(document="payload")
+        yield from _once_each(connection.execute(query).to_arrow_reader(batch))
+        return
+    whole = lake.read_raw(account, day)
+    order = _in_order(connection, whole)
+    for start in range(0, len(order), batch):
+        part = order.slice(start, batch)
+        payloads = whole.column("payload").take(part.column("place"))
+        yield part.append_column("payload", payloads)
+
+
+def _in_order(connection: duckdb.DuckDBPyConnection, whole: pa.Table) -> pa.Table:
+    """The current versions by id, with their places in `whole`, without documents."""
+    place = pa.array(range(len(whole)), pa.int64())
+    placed = whole.append_column("place", place)
+    if pc.count_distinct(whole.column("engagement_id")).as_py() == len(whole):
+        # As on any day that was read for the first time.
+        return placed.drop(["payload"]).sort_by("engagement_id")
+    connection.register("raw", placed)
+    _choose(connection)
+    query = _DOCUMENTS.format(document="place")
+    found = connection.execute(query).to_arrow_reader(len(whole))
+    return pa.concat_tables(_once_each(found))
+
+
+def _choose(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_VERSIONS)
     connection.execute(_CLEAR)
     _choose_unclear(connection)
-    query = _DOCUMENTS.format(document="payload" if whole is None else "place")
+
+
+def _once_each(found: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Leave out what landed twice in one instant: rows come in the order of ids."""
     last = None
-    for found in connection.execute(query).to_arrow_reader(batch):
-        part = pa.table(found)
-        if whole is not None:
-            payloads = whole.column("payload").take(part.column("place"))
-            part = part.append_column("payload", payloads)
+    for part in found:
         ids = part.column("engagement_id").to_pylist()
         kept = [one != before for before, one in zip([last, *ids], ids, strict=False)]
         last = ids[-1] if ids else last
-        yield part if all(kept) else part.filter(pa.array(kept))
-    connection.unregister("raw")
+        table = pa.table(part)
+        yield table if all(kept) else table.filter(pa.array(kept))
 
 
 def _dataset(lake: Lake, paths: list[str]) -> ds.Dataset:
