@@ -3,12 +3,12 @@
 import os
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from journeyport import cli
 from journeyport.state import State, certificates
 
 GUIDE = Path(__file__).parents[2] / "docs" / "crm.md"
@@ -22,11 +22,11 @@ def commands() -> list[str]:
 
 
 @pytest.fixture
-def run(world, sandbox, tmp_path):
-    """Run a command in a shell that has the settings and nothing else."""
-    environment = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "HOME": str(tmp_path),
+def run(world, sandbox, tmp_path, monkeypatch, capsys):
+    """Run a command line as `journeyport` would, with these settings and no others."""
+    for name in [name for name in os.environ if name.startswith("JOURNEYPORT_")]:
+        monkeypatch.delenv(name)
+    for name, value in {
         "COLUMNS": "200",
         "JOURNEYPORT_HOME": str(tmp_path),
         "JOURNEYPORT_ACCOUNTS": "ABCDEF",
@@ -34,20 +34,17 @@ def run(world, sandbox, tmp_path):
         "JOURNEYPORT_SALESFORCE_CLIENT_ID": sandbox.facts["consumer_key"],
         "JOURNEYPORT_SALESFORCE_CLIENT_SECRET": sandbox.facts["consumer_secret"],
         "JOURNEYPORT_SALESFORCE_BASE_URL": sandbox.url,
-    }
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
 
     def run(command: str) -> str:
-        done = subprocess.run(
-            shlex.split(command),
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
+        monkeypatch.setattr(sys, "argv", shlex.split(command))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        assert ended.value.code in (0, None), f"{command}\n{said.out}\n{said.err}"
+        return said.out
 
     return run
 
