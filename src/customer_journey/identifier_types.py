@@ -45,6 +45,13 @@ def _type(call: Call) -> Any:
     raise Problem(404, "There is no such identifier type.")
 
 
+def _named(call: Call, name: str) -> Any:
+    query = sa.select(identifier_types).where(
+        identifier_types.c.account_id == call.account, identifier_types.c.name == name
+    )
+    return call.service.store.reader.execute(query).one()
+
+
 def _refuse_duplicate() -> Problem:
     violation = {
         "field": "name",
@@ -86,7 +93,7 @@ def create_identifier(call: Call) -> Response:
                 **fields,
             )
         )
-    return json_answer(_shown(_types(call)[-1]))
+    return json_answer(_shown(_named(call, str(fields["name"]))))
 
 
 def update_identifier(call: Call) -> Response:

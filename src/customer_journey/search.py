@@ -85,7 +85,8 @@ def search(
         journeys is not None,
     )
     values = _values(query, journeys, oldest)
-    total = connection.execute(statements.count, values).scalar_one()
+    # PostgreSQL sums bigints to a decimal
+    total = int(connection.execute(statements.count, values).scalar_one())
     offset = (number - 1) * size
     if offset >= total:
         return Page([], linked or {}, total)
