@@ -74,8 +74,9 @@ class TableFile:
         self._path = path
         self._table = table
         self._draft = files.draft(path)
+        self._schema = schema_of(table)
         self._writer = pq.ParquetWriter(
-            self._draft.stream, schema_of(table), **options(table)
+            self._draft.stream, self._schema, **options(table)
         )
         self._waiting: list[pa.Table] = []
         self._count = 0
@@ -89,7 +90,8 @@ class TableFile:
 
     def write(self, data: pa.Table) -> None:
         """Add rows."""
-        self._waiting.append(shape(self._table, data))
+        known = data.schema.equals(self._schema, check_metadata=True)
+        self._waiting.append(data if known else shape(self._table, data))
         self._count += len(data)
         self.rows += len(data)
         while self._count >= ROW_GROUP:

@@ -175,7 +175,14 @@ def tables_of(fields: Columns, batch: pa.Table, rules: Rules) -> dict[str, pa.Ta
 def _inherited(base: Columns, parents: pa.Array | None) -> Columns:
     if parents is None:
         return base
-    return {name: values.take(parents) for name, values in base.items()}
+    return {name: _taken(values, parents) for name, values in base.items()}
+
+
+def _taken(values: pa.Array, parents: pa.Array) -> pa.Array:
+    # The account, and mostly the run, are one value: repeating it beats looking it up.
+    if len(values) and pc.all(pc.equal(values, values[0])).as_py():
+        return pa.repeat(values[0], len(parents))
+    return values.take(parents)
 
 
 def entries(lists: pa.Array) -> Rows:
