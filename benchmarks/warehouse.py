@@ -1,4 +1,4 @@
-"""Loading the warehouse beside the fastest ways there are, and beside pandas and dlt.
+"""Loading the warehouse beside the fastest ways there are, and beside pandas.
 
     python benchmarks/warehouse.py --base 5000000 --rows 1000000 --runs 5 --out FILE
 
@@ -11,8 +11,6 @@ difference with what is there, one transaction. Beside it stand, with the same r
   and into one with ours: what writing them costs at the least.
 - DuckDB: CREATE TABLE AS over the same Arrow table, in a file.
 - pandas.to_sql(method="multi"), appending a sample into an empty table.
-- dlt's merge, by `benchmarks/warehouse_dlt.py` in an environment of its own, where
-  `--dlt PYTHON` names its interpreter.
 
 A run counts only if the warehouse holds the lake's rows afterwards, by their checksums
 per column. Seconds of wall clock time, median of interleaved runs; the ratios of one
@@ -23,7 +21,6 @@ import argparse
 import json
 import shutil
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -279,33 +276,10 @@ def measured(
                 for way, seconds in rounds:
                     print(f"{name:12}{way:20}{seconds:8.2f} s", flush=True)
                     found[name].setdefault(way, []).append(seconds)
-        if arguments.dlt:
-            seconds = by_dlt(arguments, folder, server)
-            found["postgresql"]["dlt merge"] = [seconds]
     return {
         name: {way: statistics.median(all_) for way, all_ in ways.items()}
         for name, ways in found.items()
     }
-
-
-def by_dlt(arguments: argparse.Namespace, folder: Path, server: sa.URL) -> float:
-    """Seconds of dlt's merge of the same rows into the same number of rows."""
-    administer(server, "CREATE DATABASE by_dlt")
-    script = Path(__file__).with_name("warehouse_dlt.py")
-    where = server.set(drivername="postgresql", database="by_dlt")
-    done = subprocess.run(
-        [
-            arguments.dlt,
-            str(script),
-            str(folder / "lake"),
-            where.render_as_string(hide_password=False),
-            str(arguments.rows),
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return float(done.stdout.splitlines()[-1])
 
 
 def main() -> None:
@@ -315,7 +289,6 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--no-pandas", dest="pandas", action="store_false")
-    parser.add_argument("--dlt", help="an interpreter with dlt[postgres]")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="jp-bench-") as name:

@@ -91,10 +91,7 @@ def _stage(connection: sa.Connection, table: sa.Table, data: pa.Table) -> None:
 def _upsert(
     target: sa.Table, names: Sequence[str], rows: sa.Select[Any], key: Sequence[str]
 ) -> sa.Executable:
-    # In the order of the index: each of its pages is then read and written once.
-    stage = rows.get_final_froms()[0]
-    ordered = rows.order_by(*(stage.c[name] for name in _in_order(key)))
-    statement = insert(target).from_select(names, ordered)
+    statement = insert(target).from_select(names, rows)
     content = {n: statement.excluded[n] for n in names if n not in key}
     return statement.on_conflict_do_update(index_elements=list(key), set_=content)
 
