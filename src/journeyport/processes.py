@@ -5,10 +5,12 @@ order. What they are (servers, the Dagster UI) is said in `demo` and `up`.
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +22,12 @@ from journeyport.errors import ArgumentError, PermanentError
 
 T = TypeVar("T")
 
-_PATIENCE = 60.0
-"""Seconds in which a server must say where it listens."""
+_PATIENCE = 180.0
+"""Seconds in which a server must say where it listens, on however busy a machine."""
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PARENT_DEATH_SIGNAL = 1
+"""PR_SET_PDEATHSIG of Linux; elsewhere a killed parent leaves its children behind."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ class Children:
             env=dict(environ),
             cwd=folder,
             start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509  one call into the C library
         )
         child = Child(name, process, log)
         self._children.append(child)
@@ -111,7 +118,7 @@ def wait_for(child: Child, look: Callable[[str], T | None]) -> T:
     """Wait until what a child wrote lets `look` find its answer.
 
     Raises:
-        PermanentError: it ended, or said nothing useful for a minute.
+        PermanentError: it ended, or said nothing useful in time.
     """
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
@@ -125,7 +132,7 @@ def wait_for(child: Child, look: Callable[[str], T | None]) -> T:
             )
         time.sleep(0.05)
     raise PermanentError(
-        f"The {child.name} did not say where it listens within a minute; its words "
+        f"The {child.name} did not say where it listens in time; its words "
         f"are in {child.log}."
     )
 
@@ -161,6 +168,12 @@ def end_on_signals() -> None:
 
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGHUP, interrupt)
+
+
+def _end_with_parent() -> None:
+    """In the child: be ended by the kernel when we are gone, however we went."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def _signal(child: Child, number: signal.Signals) -> None:

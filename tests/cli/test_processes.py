@@ -2,7 +2,9 @@
 
 import os
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,31 @@ def test_a_child_that_ignores_the_polite_end_is_ended_all_the_same(tmp_path):
     wait_for(child, first_line)
     children.stop(patience=0.2)
     assert child.process.returncode == -9
+
+
+def test_children_of_a_killed_process_end_too(tmp_path):
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\n"
+        "from journeyport.processes import Children, wait_for\n"
+        "children = Children()\n"
+        "child = children.start('c', [sys.executable, '-c', 'import time; "
+        "print(1, flush=True); time.sleep(60)'], environ={}, folder=Path('.'), "
+        "log=Path('c.log'))\n"
+        "wait_for(child, lambda text: text or None)\n"
+        "print(child.process.pid, flush=True)\nos.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    pid = int(done.stdout)
+    end = time.monotonic() + 30
+    while is_alive(pid) and "Z" not in state(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_alive(pid) or "Z" in state(pid)
 
 
 def test_a_child_that_ends_too_early_is_named_with_its_last_words(tmp_path):

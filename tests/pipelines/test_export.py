@@ -1,0 +1,260 @@
+"""Export from the command line, against a real source, through the real assets."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import pytest
+
+from journeyport import environment, rehearsal
+from journeyport.checklist import COUNTS_MATCH
+from journeyport.lake import Lake
+from journeyport.tables import DAILY
+from pipelines import conformed, delivery
+from pipelines.resources import Site
+
+PLAN = rehearsal.Plan(days=3, engagements=240)
+FIRST, SECOND, THIRD = (date(2026, 3, day) for day in (13, 14, 15))
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended: its code, its standard output, its sentences."""
+
+    code: int
+    out: str
+    told: str
+
+    @property
+    def report(self):
+        (line,) = self.out.splitlines()
+        return json.loads(line)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A running source and a home to export it to."""
+
+    home: Path
+    environ: dict[str, str]
+
+    def run(self, *arguments: str, **more: str) -> Done:
+        values = {f"JOURNEYPORT_{name}": value for name, value in more.items()}
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("journeyport")), *arguments],
+            env=self.environ | values,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.home / "lake")
+
+    def warehouse(self, question: str) -> list[tuple[object, ...]]:
+        path = str(self.home / "warehouse.duckdb")
+        with duckdb.connect(path, read_only=True) as connection:
+            return connection.execute(question).fetchall()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("export")
+    with rehearsal.servers(folder / "stage", PLAN) as (stage, _children):
+        home = folder / "home"
+        home.mkdir()
+        environ = {
+            name: value
+            for name, value in stage.environ.items()
+            if "SALESFORCE" not in name
+        }
+        ours = {"JOURNEYPORT_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
+        yield Place(home, environ | ours)
+
+
+@pytest.fixture(scope="module")
+def exported(place) -> Done:
+    return place.run("export", "--from", str(FIRST), "--to", str(SECOND))
+
+
+def test_an_export_that_delivers_everything_ends_with_0_and_one_json_line(exported):
+    assert exported.code == 0, exported.told
+    assert exported.report["status"] == "ok"
+    assert exported.report["landing"]["account_days"] == {"PROVED": 4}
+    assert exported.report["failures"] == []
+
+
+def test_it_walks_exactly_the_days_given(place, exported):
+    for account in rehearsal.ACCOUNTS:
+        assert place.lake.days(account) == [FIRST, SECOND]
+        assert place.lake.raw_days(account) == [FIRST, SECOND]
+
+
+def test_a_crm_that_is_not_set_up_is_skipped_and_said_so(exported):
+    assert exported.report["crm"]["skipped"].startswith("No CRM is set up")
+
+
+def test_the_warehouse_holds_what_the_lake_holds(place, exported):
+    for table in DAILY:
+        ((rows,),) = place.warehouse(f"SELECT count(*) FROM {table.name}")
+        assert rows == len(place.lake.read(table.name)), table.name
+
+
+def test_every_day_has_its_own_row_count_in_dagster(place, exported):
+    with dg.DagsterInstance.from_config(str(place.home / "dagster")) as instance:
+        for table in DAILY:
+            records = instance.fetch_materializations(
+                dg.AssetRecordsFilter(dg.AssetKey(table.name)), limit=10
+            ).records
+            shown = {
+                one.asset_materialization.partition: one.asset_materialization.metadata[
+                    "dagster/row_count"
+                ].value
+                for one in records
+            }
+            expected = {
+                str(day): sum(
+                    len(place.lake.read_day(table.name, account, day))
+                    for account in rehearsal.ACCOUNTS
+                )
+                for day in (FIRST, SECOND)
+            }
+            assert shown == expected
+
+
+def test_no_value_of_anybody_is_in_dagster_s_events(place, exported):
+    values = place.lake.read("engagement_identifiers").column("raw_value").to_pylist()
+    long = {value.encode() for value in values if len(value) > 8}
+    events = b"".join(
+        path.read_bytes() for path in (place.home / "dagster").rglob("*.db*")
+    )
+    assert [value for value in long if value in events] == []
+
+
+def test_a_failing_account_stops_no_other_and_the_export_ends_with_1(place, exported):
+    done = place.run(
+        "export",
+        *("--from", str(THIRD), "--to", str(THIRD)),
+        CLIENT_SECRET_GHIJKL="wrong",
+    )
+    assert done.code == 1
+    (failure,) = done.report["failures"]
+    assert failure["account"] == "GHIJKL"
+    assert "Account GHIJKL does not sign in" in failure["reason"]
+    assert failure["reason"] in done.told
+    accounts = place.warehouse(
+        f"SELECT DISTINCT account_id FROM engagements WHERE start_date >= '{THIRD}'"
+    )
+    assert accounts == [("ABCDEF",)]
+
+
+def test_an_export_from_raw_asks_the_source_nothing(place, exported):
+    done = place.run(
+        "export",
+        *("--from", str(FIRST), "--to", str(SECOND), "--from-raw", "--only", "lake"),
+        SOURCE_URL="http://127.0.0.1:9",
+    )
+    assert done.code == 0, done.told
+    assert "landing" not in done.report
+    assert done.report["tables"]["changed"] == 0
+    assert "warehouse" not in done.report
+
+
+def test_a_dry_run_writes_nothing(place, exported):
+    before = {path: path.stat().st_mtime_ns for path in place.home.rglob("*.parquet")}
+    done = place.run("export", "--from", str(FIRST), "--to", str(THIRD), "--dry-run")
+    assert done.code == 0, done.told
+    assert sum(done.report["engagements"].values()) == PLAN.engagements
+    assert done.report["targets"] == ["lake", "warehouse"]
+    after = {path: path.stat().st_mtime_ns for path in place.home.rglob("*.parquet")}
+    assert after == before
+
+
+def test_a_certificate_can_be_shown_and_checked(place, exported):
+    done = place.run("certificate", "ABCDEF", str(FIRST))
+    assert done.code == 0
+    assert "PROVED" in done.out
+    assert "Verified" in done.out
+
+
+@pytest.fixture
+def spoilt(place, exported, tmp_path):
+    """A copy of the home whose first day lost participants, in some accounts."""
+
+    def spoil(*accounts: str) -> Place:
+        home = tmp_path / "home"
+        shutil.copytree(place.home, home)
+        lake = Lake(home / "lake")
+        for account in accounts:
+            tables = {
+                table.name: lake.read_day(table.name, account, FIRST) for table in DAILY
+            }
+            tables["participants"] = tables["participants"].slice(3)
+            facts = lake.manifest(account, FIRST).facts
+            lake.write_day(account, FIRST, tables, run_id="spoilt", facts=facts)
+        return Place(home, place.environ | {"JOURNEYPORT_HOME": str(home)})
+
+    return spoil
+
+
+def guarded(place: Place) -> dg.ExecuteInProcessResult:
+    """The checks and the warehouse alone, for the first day."""
+    site = Site(lambda: environment.read(place.environ))
+    selection = dg.AssetSelection.assets("warehouse") | (
+        dg.AssetSelection.checks_for_assets(*[table.name for table in DAILY])
+    )
+    defs = dg.Definitions(
+        assets=[conformed.daily_tables, delivery.warehouse],
+        asset_checks=[conformed.checks],
+        jobs=[dg.define_asset_job("guarded", selection)],
+        resources={"site": site},
+    )
+    try:
+        return defs.resolve_job_def("guarded").execute_in_process(
+            partition_key=str(FIRST), raise_on_error=False
+        )
+    finally:
+        site.close()
+
+
+def warned(result: dg.ExecuteInProcessResult) -> dict[tuple[str, str], str]:
+    """The checks that failed, with their severity."""
+    return {
+        (one.asset_key.to_user_string(), one.check_name): one.severity.value
+        for one in result.get_asset_check_evaluations()
+        if not one.passed
+    }
+
+
+def test_a_check_that_holds_everything_back_blocks_delivery(spoilt):
+    place = spoilt(*rehearsal.ACCOUNTS)
+    result = guarded(place)
+    assert not result.success
+    assert warned(result) == {("participants", COUNTS_MATCH): "ERROR"}
+    assert not [
+        event
+        for event in result.all_events
+        if event.is_step_success and event.step_key == "warehouse"
+    ]
+
+
+def test_a_check_that_holds_one_account_back_lets_the_others_pass(spoilt):
+    place = spoilt("GHIJKL")
+    before = place.warehouse("SELECT account_id, count(*) FROM participants GROUP BY 1")
+    result = guarded(place)
+    assert result.success
+    assert warned(result) == {("participants", COUNTS_MATCH): "WARN"}
+    (loaded,) = result.asset_materializations_for_node("warehouse")
+    assert loaded.metadata["account-days"].value == 1
+    after = place.warehouse("SELECT account_id, count(*) FROM participants GROUP BY 1")
+    assert sorted(after) == sorted(before)
