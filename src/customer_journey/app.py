@@ -5,6 +5,7 @@ into problem details, sets the Date header from the service's own clock and writ
 request log. What the operations do is in the modules that operations.py names.
 """
 
+import asyncio
 import logging
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,7 +24,7 @@ from customer_journey.call import Call, Operation
 from customer_journey.instants import http_date
 from customer_journey.operations import OPERATIONS
 from customer_journey.problems import Problem
-from customer_journey.service import Service
+from customer_journey.service import HEADERS_LIMIT, URL_LIMIT, Service
 from customer_journey.validation import json_body
 from customer_journey.weather import Way, refusal
 
@@ -247,18 +248,33 @@ class Gate:
             service.log.write({"method": scope["method"], **notes, "status": status})
 
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = self._service.body_limit
-        for name, value in scope["headers"]:
-            if name == b"content-length" and int(value) > limit:
-                raise Problem(413, f"The body must not exceed {limit} bytes.")
-        taken = 0
+        limit, seconds = self._service.body_limit, self._service.body_seconds
+        _check_sizes(scope, limit)
+        taken, complete = 0, False
 
         async def counted() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, complete
+            try:
+                # once the body is there, this waits for the connection's end
+                patience = None if complete else seconds
+                message = await asyncio.wait_for(receive(), patience)
+            except TimeoutError as late:
+                raise Problem(408, "The body did not arrive in time.") from late
+            complete = not message.get("more_body", False)
             taken += len(message.get("body", b""))
             if taken > limit:
                 raise Problem(413, f"The body must not exceed {limit} bytes.")
             return message
 
         await self._app(scope, counted, send)
+
+
+def _check_sizes(scope: Scope, limit: int) -> None:
+    """Refuse what is announced, or has come already, beyond any sense."""
+    if len(scope["path"]) + len(scope["query_string"]) > URL_LIMIT:
+        raise Problem(414, f"The URL must not exceed {URL_LIMIT} bytes.")
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADERS_LIMIT:
+        raise Problem(431, f"The headers must not exceed {HEADERS_LIMIT} bytes.")
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > limit:
+            raise Problem(413, f"The body must not exceed {limit} bytes.")

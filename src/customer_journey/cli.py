@@ -22,7 +22,7 @@ from customer_journey.clock import Clock
 from customer_journey.faults import UnknownProfileError, parse_profiles
 from customer_journey.generator import Plan, generate
 from customer_journey.server import address, listen, run, stop_on_signals
-from customer_journey.service import Service, open_service
+from customer_journey.service import BODY_SECONDS, Service, open_service
 from customer_journey.store import Store
 from customer_journey.validation import ACCOUNT
 
@@ -113,6 +113,9 @@ def serve(  # noqa: PLR0917 - typer reads options from parameters
     request_log: Annotated[
         Path | None, typer.Option(help="File for one JSON line per request.")
     ] = None,
+    body_seconds: Annotated[
+        float, typer.Option(min=0.01, help="Patience with each piece of a body.")
+    ] = BODY_SECONDS,
     faults: Annotated[
         str, typer.Option(help="Fault profiles, comma-separated; see docs/service.md.")
     ] = "",
@@ -141,6 +144,7 @@ def serve(  # noqa: PLR0917 - typer reads options from parameters
         clock=watch,
         write_lag=int(write_lag * instants.SECOND),
         request_log=request_log,
+        body_seconds=body_seconds,
         truth=_truth_path(truth, database),
     )
     try:

@@ -32,7 +32,8 @@ from customer_journey.models import (
     tallies,
 )
 from customer_journey.people import Person, block
-from customer_journey.scenes import Stage, compose
+from customer_journey.scenes import compose
+from customer_journey.stage import Stage
 from customer_journey.staging import manner_of
 from customer_journey.store import Store
 

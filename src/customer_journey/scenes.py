@@ -5,14 +5,14 @@ to look at, so that what is still open then looks open. Everything is drawn from
 Random that is handed in. Who calls is in people.py, when they call in calendars.py.
 """
 
-import uuid
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from customer_journey.contacts import identifiers_of
 from customer_journey.documents import Document
 from customer_journey.instants import DAY, HOUR, MINUTE, SECOND, format_instant
-from customer_journey.people import FIRST, LAST, Person, pick
+from customer_journey.people import Person, pick
+from customer_journey.stage import Agent, Stage, new_uuid
 from customer_journey.staging import Manner
 
 TOPICS = (
@@ -41,56 +41,6 @@ ATTRIBUTES = (
     "Segment.Standard",
     "Priority.High",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """Somebody who works in the account's contact centre."""
-
-    id: str
-    name: str
-    extension: str
-
-
-class Stage:
-    """The fixed cast of one account: agents, supervisors, queues, own numbers.
-
-    Args:
-        seed: the generator's seed.
-        account: the account.
-        region: DE or US, for numbers.
-    """
-
-    def __init__(self, seed: int, account: str, region: str) -> None:
-        rng = Random(f"{seed}/stage/{account}")  # noqa: S311
-        self.account = account
-        self.region = region
-        cast = [
-            Agent(
-                new_uuid(rng),
-                f"{pick(rng, FIRST)} {pick(rng, LAST)}",
-                str(4000 + place),
-            )
-            for place in range(42)
-        ]
-        self.agents, self.supervisors = cast[:38], cast[38:]
-        self.queues = [
-            (new_uuid(rng), name)
-            for name in ("Billing", "Orders", "Support", "Retention", "Second level")
-        ]
-        self.bot = new_uuid(rng)
-        self.menu = new_uuid(rng)
-        self.routing = new_uuid(rng)
-        self.provider = str(uuid.uuid5(uuid.NAMESPACE_URL, f"provider:{account}:voice"))
-        self.line = "+49305550100" if region == "DE" else "+18005550100"
-
-
-def new_uuid(rng: Random) -> str:
-    """A version 4 UUID from a seeded source."""
-    digits = f"{rng.getrandbits(128):032x}"
-    return (
-        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
-    )
 
 
 def compose(
@@ -401,57 +351,3 @@ def _cut(
                 entry[name] = format_instant(entry[name])
         shown.append(entry)
     return shown
-
-
-def identifiers_of(
-    rng: Random, person: Person, manner: Manner, region: str, *, withheld: bool
-) -> dict[str, list[str]]:
-    """What is known of a person on one engagement, as its channel shows it."""
-    found: dict[str, list[str]] = {}
-    draw = rng.random()
-    if manner.channel == "Voice":
-        if draw < 0.03 and withheld:
-            if rng.random() < 0.97:
-                return {"phoneNumbers": ["anonymous"]}
-            found["phoneNumbers"] = ["anonymous"]
-        else:
-            shared = person.shared_phones and rng.random() < 0.35
-            phones = person.shared_phones if shared else person.phones
-            found["phoneNumbers"] = [_dialled(rng, pick(rng, phones), region)]
-        chances = (0.1, 0.45, 0.0)
-    elif manner.channel == "Messaging" and person.whatsapp:
-        found["whatsappIds"] = list(person.whatsapp)
-        chances = (0.15, 0.15, 0.0)
-    elif manner.channel == "Chat" and draw < 0.04:
-        return found
-    else:
-        found["emailAddresses"] = [_typed(rng, pick(rng, person.emails))]
-        chances = (0.0, 0.28, 0.08)
-    if rng.random() < chances[0]:
-        found["emailAddresses"] = [_typed(rng, pick(rng, person.emails))]
-    if person.account_ids and rng.random() < chances[1]:
-        found["accountIds"] = [pick(rng, person.account_ids)]
-    if rng.random() < chances[2]:
-        found["phoneNumbers"] = [_dialled(rng, pick(rng, person.phones), region)]
-    if person.loyalty and rng.random() < 0.3:
-        found["loyaltyCards"] = list(person.loyalty)
-    return found
-
-
-def _dialled(rng: Random, phone: str, region: str) -> str:
-    """A number as some system wrote it down: not always in E.164."""
-    draw = rng.random()
-    if draw < 0.85:
-        return phone
-    if region == "DE":
-        return (
-            f"0{phone[3:]}" if draw < 0.95 else f"{phone[:3]} {phone[3:6]} {phone[6:]}"
-        )
-    if draw < 0.95:
-        return f"({phone[2:5]}) {phone[5:8]}-{phone[8:]}"
-    return f"1-{phone[2:5]}-{phone[5:8]}-{phone[8:]}"
-
-
-def _typed(rng: Random, email: str) -> str:
-    """An address as somebody typed it: capitals come and go."""
-    return email.title() if rng.random() < 0.05 else email

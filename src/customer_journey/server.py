@@ -16,9 +16,6 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-#: A header block larger than this is refused by the server itself.
-HEADER_LIMIT = 32 * 1024
-
 
 class _Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
     """uvicorn's own, that lets a request break its connection off."""

@@ -19,6 +19,11 @@ from customer_journey.writes import Writes
 
 #: Bytes of a body beyond which nothing is read: 50 engagements' worth.
 BODY_LIMIT = 256 * 1024
+#: Bytes of a URL, and of all headers together.
+URL_LIMIT = 16 * 1024
+HEADERS_LIMIT = 64 * 1024
+#: Seconds that the pieces of a body may keep the service waiting.
+BODY_SECONDS = 30.0
 
 
 class RequestLog:
@@ -59,6 +64,7 @@ class Service:
     replica: Replica
     faults: Faults = field(default_factory=Faults)
     body_limit: int = BODY_LIMIT
+    body_seconds: float = BODY_SECONDS
     started: float = field(default_factory=time.monotonic)
     requests: Counter[str] = field(default_factory=Counter)
     live: asyncio.Task[None] | None = None
@@ -92,6 +98,7 @@ def open_service(
     write_lag: int = 0,
     request_log: Path | None = None,
     body_limit: int = BODY_LIMIT,
+    body_seconds: float = BODY_SECONDS,
     truth: Path | None = None,
 ) -> Service:
     """Open a database and put a service on it.
@@ -102,6 +109,7 @@ def open_service(
         write_lag: microseconds between a write and its appearance.
         request_log: a file for one JSON line per request.
         body_limit: the largest body that is read, in bytes.
+        body_seconds: how long each piece of a body may take to arrive.
         truth: where the person behind each engagement of live traffic is written.
     """
     store = Store(database)
@@ -115,4 +123,5 @@ def open_service(
         traffic=Traffic(store, clock, int(store.setting("seed") or 1), truth),
         replica=Replica(store),
         body_limit=body_limit,
+        body_seconds=body_seconds,
     )

@@ -22,8 +22,9 @@ from customer_journey.generator import region_of, truth_line
 from customer_journey.instants import DAY, HOUR, MINUTE, format_instant
 from customer_journey.models import engagements
 from customer_journey.people import Person, block, pick
-from customer_journey.scenes import NOTES, TOPICS, Stage, compose
+from customer_journey.scenes import NOTES, TOPICS, compose
 from customer_journey.search import EARLIEST, Query
+from customer_journey.stage import Stage
 from customer_journey.staging import manner_of
 from customer_journey.store import Store
 from customer_journey.writes import touch

@@ -1,6 +1,7 @@
 """Who may do what: tokens, app keys, roles, accounts, sizes."""
 
 import json
+import socket
 import uuid
 from urllib.parse import urlsplit
 
@@ -181,6 +182,31 @@ def test_a_body_beyond_the_limit_is_refused_unread(empty):
             yield b"x" * 10_000
 
     assert_problem(empty.call("POST", path, content=pieces(), headers=headers), 413)
+
+
+def test_absurd_urls_and_headers_are_refused(empty):
+    long = "x" * 40_000
+    answer = empty.http.get(f"/api/journey/v1/accounts/{long}")
+    assert_problem(answer, 414)
+    answer = empty.http.get("/health", headers={"x-long": "x" * 70_000})
+    assert_problem(answer, 431)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(tmp_path, serving):
+    with serving(tmp_path / "journey.db", "--body-seconds", "0.2") as service:
+        headers = {**service.headers(), "content-length": "500"}
+        where = urlsplit(service.url)
+        with socket.create_connection((where.hostname, where.port)) as connection:
+            lines = [
+                "POST /api/journey/v1/accounts/ABCDEF/journeys:search HTTP/1.1",
+                f"host: {where.netloc}",
+                *(f"{name}: {value}" for name, value in headers.items()),
+                "\r\n{",
+            ]
+            connection.sendall("\r\n".join(lines).encode())
+            connection.settimeout(20)
+            assert b" 408 " in connection.recv(4096).split(b"\r\n")[0]
+        assert service.search().status_code == 200
 
 
 def test_the_service_listens_on_loopback_unless_told_otherwise(empty):

@@ -38,6 +38,13 @@ def test_the_service_serves_the_contract_it_keeps(empty):
     assert len(operations()) == 20
 
 
+def test_the_interactive_pages_need_nothing_from_the_network(empty):
+    answer = empty.http.get("/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    assert 'fetch("/openapi.json")' in answer.text
+    assert "//" not in answer.text.replace("\n", " ")
+
+
 def test_schemathesis_finds_nothing_but_what_the_contract_excuses(tmp_path, serving):
     with serving(
         tmp_path / "journey.db",

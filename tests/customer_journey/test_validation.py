@@ -245,8 +245,6 @@ def test_an_account_id_that_is_none_is_refused(empty):
             f"/api/journey/v1/accounts/{account}/identifiers", headers=headers
         )
         assert answer.status_code == 403
-    long = "x" * 40_000
-    assert empty.http.get(f"/api/journey/v1/accounts/{long}").status_code in {404, 414}
 
 
 def test_no_answer_repeats_what_was_sent(empty):
