@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -339,3 +340,21 @@ def test_customers_with_an_account_id_are_the_true_people(generated, contacts):
     for ones in contacts.values():
         known = {person[o["id"]] for o in ones if o["identifiers"].get("accountIds")}
         assert len(known) <= 1
+
+
+def test_the_notebook_draws_a_journey_and_a_week(lake, contacts, monkeypatch):
+    monkeypatch.setenv("JOURNEYPORT_LAKE_URL", lake.url)
+    monkeypatch.setenv("JOURNEYPORT_ENV_FILE", "-")
+    notebook = json.loads((PAGE.parent / "notebooks" / "journeys.ipynb").read_text())
+    shown = {}
+    for cell in notebook["cells"]:
+        assert not cell.get("outputs"), "the notebook is kept without outputs"
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), shown)  # as a kernel would
+    journey, week = shown["journey_picture"], shown["week_picture"]
+    for picture in (journey, week):
+        ET.fromstring(picture._repr_svg_())
+    most = max(len({channel(one) for one in ones}) for ones in contacts.values())
+    assert len({row["channel"] for row in shown["journey"]}) == most
+    assert journey._repr_svg_().count("<circle") == len(shown["journey"]) > 1
+    assert sum(row["n"] for row in shown["week"]) > 100
