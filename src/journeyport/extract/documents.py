@@ -22,6 +22,7 @@ from journeyport.clock import Clock
 from journeyport.extract.policy import FieldPolicy
 from journeyport.lake import Lake
 from journeyport.state import State, rejects, watch
+from journeyport.state import pending as pending_days
 from journeyport.state.watch import Watched
 from journeyport.tables import RAW_ENGAGEMENTS
 from journeyport.wire import Row
@@ -154,12 +155,16 @@ class DayStore:
             self.flush(pending)
 
     def flush(self, pending: list[dict[str, Any]], name: str = "part") -> None:
-        """Append what is pending to the lake, then note what has to be watched."""
+        """Append what is pending to the lake, then note what has to be watched.
+
+        That the day's tables have to be made is noted first: a crash loses no day.
+        """
         if not pending:
             return
         data = pa.Table.from_pylist(pending, schema=schema_of(RAW_ENGAGEMENTS))
         # A name never used before: the same run may have landed part of this already.
         window = f"{name}-{secrets.token_hex(4)}"
+        pending_days.note(self._to.state, [(self._to.account, self.day)])
         self._to.lake.append_raw(
             self._to.account, self.day, self._to.run_id, window, data
         )
@@ -174,6 +179,7 @@ class DayStore:
         pending = [self._tombstone(key, reason, now) for key in ids]
         data = pa.Table.from_pylist(pending, schema=schema_of(RAW_ENGAGEMENTS))
         window = f"deleted-{secrets.token_hex(4)}"
+        pending_days.note(self._to.state, [(self._to.account, self.day)])
         self._to.lake.append_raw(
             self._to.account, self.day, self._to.run_id, window, data
         )

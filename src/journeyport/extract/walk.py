@@ -32,9 +32,9 @@ _TRIES = 3
 _READS = 6
 """How often a tick is read until two reads agree."""
 
-_WALKS = 8
-"""How often a window is walked that has fewer rows than the source counts: as many
-erasures and inserts at once as make one walk look short seldom do so eight times."""
+_RECOUNTS = 8
+"""How often rows are looked for that the source counts and no answer showed: so many
+erasures and inserts at once as make a walk look short seldom do so eight times."""
 
 _PAGES = 400
 """Pages of one tick after which it is given up: 20,000 rows dated alike."""
@@ -151,7 +151,6 @@ class Walk:
     _calls: int = field(default=0, init=False)
     _tick: timedelta = field(default=MILLISECOND, init=False)
     _first_total: int | None = field(default=None, init=False)
-    _partial: bool = field(default=False, init=False)
     _reread: bool = field(default=False, init=False)
 
     def taken(self) -> list[Row]:
@@ -173,25 +172,43 @@ class Walk:
         return WindowResult(self.window, self._calls, ids, proof, notes)
 
     def _counted(self) -> _Part:
-        """Walk; where fewer rows were found than counted at first, count and repeat.
+        """Walk; where fewer rows were found than counted at first, count again.
 
         Erasures explain a first total that was higher. Rows that the source still
-        counts and that no answer showed do not. Where the first answer was to a longer
-        window, this one has no first total and is counted in any case.
+        counts and that no answer showed do not: they are looked for.
         """
         lo, hi = self.window.lo, self.window.hi
-        for _ in range(_WALKS):
-            yield from self._descend(lo, hi)
+        yield from self._descend(lo, hi)
+        if self._first_total is None or len(self._dates) >= self._first_total:
+            return
+        for _ in range(_RECOUNTS):
             if not (self.rules.count and self.seen.total_trusted):
                 return
-            found, first = len(self._dates), self._first_total
-            if not self._partial and (first is None or found >= first):
-                return
             answer = yield from self._ask(lo, hi, size=1)
-            if answer.total is None or answer.total <= found:
+            if answer.total is None or answer.total <= len(self._dates):
                 return
-            self._first_total, self._partial = None, False
+            yield from self._search(lo, hi, answer.total)
         self._unproven(Breach.COUNT)
+
+    def _search(self, lo: datetime, hi: datetime, counted: int) -> _Part:
+        """Narrow down by halves where more is counted than was found; walk that."""
+        dates = sorted(
+            date
+            for date in self._dates.values()
+            if date is not None and lo <= date <= hi
+        )
+        middle = floor_to(dates[len(dates) // 2], SECOND) if dates else lo
+        if len(dates) < PAGE - 10 or not lo < middle < hi:
+            yield from self._descend(lo, hi)
+            return
+        newer = sum(date >= middle for date in dates)
+        answer = yield from self._ask(middle, hi, size=1)
+        surplus = (answer.total or 0) - newer
+        if surplus > 0:
+            yield from self._search(middle, hi, newer + surplus)
+        if counted - len(dates) > max(surplus, 0):
+            older = middle - self._tick
+            yield from self._search(lo, older, counted - newer - max(surplus, 0))
 
     def _descend(self, lo: datetime, hi: datetime) -> _Part:
         """From `hi` down to `lo`, each question ending where the last answer did."""
@@ -224,9 +241,27 @@ class Walk:
         self._calls += 1
         if not self._usable(ask, answer):
             return (yield from self._ask(lo, bound))
+        if ask.lo == lo:
+            return answer
+        if not (yield from self._whole(answer, bound)):
+            return (yield from self._ask(lo, bound))
         # The total of a longer window closes nothing here.
-        self._partial = ask.lo != lo
-        return replace(answer, total=None) if self._partial else answer
+        return replace(answer, total=None)
+
+    def _whole(self, answer: Answer, hi: datetime) -> Generator[Ask, Answer, bool]:
+        """Whether the source counts no more rows above a given answer than it shows.
+
+        No total of this window takes them in, so they are counted on their own.
+        """
+        oldest = _oldest(answer)
+        if oldest is None or not self.rules.count or not self.seen.total_trusted:
+            return True
+        lo = ceil_to(oldest.upper, self._tick) + self._tick
+        if lo > hi:
+            return True
+        shown = sum(row.start is not None and row.start >= lo for row in answer.rows)
+        counted = yield from self._ask(lo, hi, size=1)
+        return counted.total is None or counted.total <= shown
 
     def _stuck(self, lo: datetime, bound: datetime) -> Generator[Ask, Answer, datetime]:
         """Nothing older than one tick came: read the tick, go on below it."""

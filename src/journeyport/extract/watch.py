@@ -27,7 +27,7 @@ from journeyport.extract.documents import (
 from journeyport.extract.landing import is_frozen, lease_name
 from journeyport.extract.report import ExtractOptions, Source
 from journeyport.lake import Lake
-from journeyport.state import State, leases, rejects, watch, windows
+from journeyport.state import State, leases, pending, rejects, watch, windows
 from journeyport.state.watch import Watched
 from journeyport.wire import PAGE, Row
 
@@ -241,9 +241,9 @@ class _Reading:
         names = [lease_name(self.to.account, day)]
         with leases.held(state, names, run_id=self.to.run_id, clock=clock):
             store = DayStore(self.to, day)
-            pending: list[dict[str, Any]] = []
-            store.add(rows, pending)
-            store.flush(pending, "watch")
+            versions: list[dict[str, Any]] = []
+            store.add(rows, versions)
+            store.flush(versions, "watch")
         if store.added:
             self.report.new_versions += store.added
             self.report.days.add(day)
@@ -323,6 +323,7 @@ def purge(
     for day, ids in by_day.items():
         names = [lease_name(account, day)]
         with leases.held(state, names, run_id=run_id, clock=clock):
+            pending.note(state, [(account, day)])
             _blank(lake, account, day, ids)
             rejects.forget_payloads(state, account, ids)
             watch.take_off(state, account, ids)
