@@ -170,6 +170,11 @@ def test_what_was_delivered_is_in_the_ledger(loaded_duckdb, world, tmp_path):
         "rejected": 0,
         "finished_at": CLOCK.now(),
     }
+    # The same run delivers once more: what it did before is not forgotten.
+    loaded_duckdb.load(world, days=[], state=state, run_id="run-2")
+    loaded_duckdb.load(world, days=[("AAAAAA", FIRST)], state=state, run_id="run-2")
+    again = [row for row in deliveries(state) if row["object_name"] == "engagements"]
+    assert [(row["updated"], row["unchanged"]) for row in again] == [(1, 3)]
     assert loaded_duckdb.load(world, state=state, run_id="run-3").data.changed == 0
     runs = loaded_duckdb.execute("SELECT DISTINCT run_id FROM sink_ledger")
     assert runs == [("run-2",)]

@@ -36,7 +36,7 @@ def record_delivery(
     objects: Mapping[str, Mapping[str, int]],
     finished_at: datetime,
 ) -> None:
-    """Write down what a run gave to a target; a repeated call of a run replaces.
+    """Write down what a run gave to a target; a run's further deliveries are added.
 
     Args:
         state: the state.
@@ -46,22 +46,27 @@ def record_delivery(
             rejected; what is left out is 0.
         finished_at: when.
     """
-    rows = [
-        {"target": target, "object_name": name, "run_id": run_id}
-        | {count: counts.get(count, 0) for count in _COUNTS}
-        | {"finished_at": finished_at}
-        for name, counts in objects.items()
-    ]
-    if not rows:
+    if not objects:
         return
+    same = sa.and_(
+        _ledger.c.target == target,
+        _ledger.c.run_id == run_id,
+        _ledger.c.object_name.in_(list(objects)),
+    )
     with state.write() as connection:
-        connection.execute(
-            sa.delete(_ledger).where(
-                _ledger.c.target == target,
-                _ledger.c.run_id == run_id,
-                _ledger.c.object_name.in_(list(objects)),
-            )
-        )
+        found = connection.execute(sa.select(_ledger).where(same)).mappings()
+        before = {row["object_name"]: dict(row) for row in found}
+        rows = [
+            {"target": target, "object_name": name, "run_id": run_id}
+            | {count: counts.get(count, 0) for count in _COUNTS}
+            | {"finished_at": finished_at}
+            for name, counts in objects.items()
+        ]
+        for row in rows:
+            for count in _COUNTS:
+                if count != "unchanged":  # it says how things stand, not what was done
+                    row[count] += before.get(row["object_name"], {}).get(count, 0)
+        connection.execute(sa.delete(_ledger).where(same))
         connection.execute(sa.insert(_ledger), rows)
 
 

@@ -59,7 +59,8 @@ def _guard(connection: sa.Connection) -> None:
         "SET LOCAL default_statistics_target = 5",
     ):
         connection.execute(sa.text(setting))
-    schema = sa.func.hashtext(sa.func.current_schema())
+    # Null where the user has no schema of its own: the lock is then on the database.
+    schema = sa.func.hashtext(sa.func.coalesce(sa.func.current_schema(), ""))
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK, schema)))
 
 
