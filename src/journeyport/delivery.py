@@ -108,6 +108,16 @@ def guard(
         for verdict in checked.verdicts
         for finding in verdict.findings
     ]
+    known = {
+        (one.account, one.day)
+        for one in failures.of_run(run.state, run.run_id)
+        if one.stage != "guards"
+    }
+    wrong += [
+        Failure("guards", account, day, _unproved(account, day, checked))
+        for account, day in checked.unproved
+        if not {(account, day), (account, None)} & known
+    ]
     run.fail("guards", wrong)
     return checked
 
@@ -306,6 +316,18 @@ def told(report: IdentityReport) -> dict[str, Any]:
         }
         for name, one in report.accounts.items()
     }
+
+
+def _unproved(account: str, day: date, checked: Checked) -> str:
+    if checked.statuses[account, day] is None:
+        return (
+            f"{day} of account {account} was never proved complete, so it is held "
+            "back; export it from the source."
+        )
+    return (
+        f"{day} of account {account} is held back: it could not be proved complete; "
+        "export it again, or release it with a reason."
+    )
 
 
 def _all(run: Run) -> list[tuple[str, date]]:

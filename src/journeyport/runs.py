@@ -130,7 +130,12 @@ def check(site: Deployment, *, only: str | None, from_raw: bool) -> None:
     """Build what the run will use, so that a missing setting is said at once."""
     for warning in site.settings.warnings:
         note(warning)
+    settings = site.settings
     _ = (site.accounts, site.home)
+    if settings.field_policy or settings.policy_key:
+        _ = site.options
+    if settings.identity_rules:
+        _ = site.identity
     if not from_raw:
         _ = site.source
     if only in {None, "crm"}:
