@@ -120,7 +120,7 @@ def open_service(
         access=Access(store, clock),
         writes=Writes(store, clock, write_lag),
         log=RequestLog(request_log),
-        traffic=Traffic(store, clock, int(store.setting("seed") or 1), truth),
+        traffic=Traffic(store, clock, truth),
         replica=Replica(store),
         body_limit=body_limit,
         body_seconds=body_seconds,

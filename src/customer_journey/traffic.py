@@ -7,6 +7,7 @@ window is read. Everything goes the way a caller's write goes, at once and witho
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -71,19 +72,25 @@ class Traffic:
     Args:
         database: what is changed.
         clock: the present.
-        seed: the generator's seed, whose people and agents are known.
         truth: where the person behind each new engagement is written down.
     """
 
     def __init__(
-        self, database: Store, clock: Clock, seed: int = 1, truth: Path | None = None
+        self, database: Store, clock: Clock, truth: Path | None = None
     ) -> None:
         self._store = database
         self._clock = clock
-        self._rng = Random(f"{seed}/traffic")  # noqa: S311
         self._stages: dict[str, Stage] = {}
-        self._seed = seed
         self._truth = truth
+
+    @cached_property
+    def _seed(self) -> int:
+        """The generator's, whose people and agents these are; 1 where none was."""
+        return int(self._store.setting("seed") or 1)
+
+    @cached_property
+    def _rng(self) -> Random:
+        return Random(f"{self._seed}/traffic")  # noqa: S311
 
     def make(self, change: Change, rng: Random | None = None) -> list[str]:
         """Carry a change out; answers the ids of the engagements it touched."""

@@ -42,6 +42,23 @@ def test_inserted_engagements_begin_now_or_when_asked(changing):
     assert {now, *made} <= behind
 
 
+def test_those_who_come_are_the_people_the_generator_knows(tmp_path, serving):
+    options = ("--engagements", "200", "--seed", "9", "--clock", CLOCK)
+    with serving(tmp_path / "journey.db", *options) as service:
+        truth = tmp_path / "journey.db.truth.jsonl"
+        known = {}
+        for line in truth.read_text().splitlines():
+            told = json.loads(line)
+            known[told["person"]] = told["name"]
+        change(service, action="insert", count=150)
+        came = [
+            json.loads(line) for line in truth.read_text().splitlines()[len(known) :]
+        ]
+    again = [one for one in came if one["person"] in known]
+    assert again
+    assert all(known[one["person"]] == one["name"] for one in again)
+
+
 def test_a_back_dated_engagement_appears_in_a_past_window(changing):
     past = {"endDate": "2026-11-15T00:00:00Z"}
     before = changing.search(**past).json()["pagination"]["total"]
