@@ -96,18 +96,24 @@ def parse(connection: duckdb.DuckDBPyConnection, payloads: pa.Array) -> Columns:
         duckdb.Error: one of them cannot be parsed after all.
     """
     parsed = pa.table({"payload": payloads})  # noqa: F841 - DuckDB finds it by name
-    fields = [
-        f'map_entries(d."{name}") AS "{name}"'
-        if isinstance(shape, OpenMap)
-        else f'd."{name}"'
-        for name, shape in document().fields.items()
-    ]
+    fields = ", ".join(f'd."{name}"' for name in [*document().fields, EXTRA])
     query = (
-        f"SELECT {', '.join(fields)}, d.{EXTRA} "  # noqa: S608 - declared names
+        f"SELECT {fields} "  # noqa: S608 - declared names
         f"FROM (SELECT from_json(payload, ?) AS d FROM parsed)"
     )
     found = connection.execute(query, [structure()]).to_arrow_table()
-    return {name: _whole(found.column(name)) for name in found.column_names}
+    return {name: _listed(_whole(found.column(name))) for name in found.column_names}
+
+
+def _listed(values: pa.Array) -> pa.Array:
+    """An open map as a list of its entries; other columns as they are."""
+    if not pa.types.is_map(values.type):
+        return values
+    pairs = pa.StructArray.from_arrays([values.keys, values.items], ["key", "value"])
+    lists = pa.ListArray.from_arrays(values.offsets, pairs)
+    if not values.null_count:
+        return lists
+    return pc.if_else(values.is_valid(), lists, pa.scalar(None, lists.type))
 
 
 def repeating_keys(fields: Columns) -> list[int]:
