@@ -154,7 +154,7 @@ def alike(sent, made):
 
 documents = st.lists(engagement(), min_size=1, max_size=4, unique_by=lambda d: d["id"])
 thorough = settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     # A document has ninety fields and a day takes a while: what fails is shown as it
     # was found instead of being shrunk for minutes.
@@ -177,7 +177,17 @@ def fresh(make_bench):
 @thorough
 @given(documents)
 def test_tables_give_the_documents_back(fresh, sent):
-    bench = fresh()
+    go_round(fresh(), sent)
+
+
+@pytest.mark.soak
+@settings(thorough, max_examples=500)
+@given(documents)
+def test_tables_give_many_documents_back(fresh, sent):
+    go_round(fresh(), sent)
+
+
+def go_round(bench, sent):
     bench.land(sent)
     report = bench.conform()
     assert report.rejects == []
@@ -193,7 +203,7 @@ def shuffled(value):
     return [shuffled(item) for item in value] if isinstance(value, list) else value
 
 
-@settings(thorough, max_examples=15)
+@settings(thorough, max_examples=8)
 @given(documents)
 def test_the_order_of_documents_and_of_keys_does_not_show(fresh, sent):
     there, again = fresh(), fresh()
@@ -204,7 +214,7 @@ def test_the_order_of_documents_and_of_keys_does_not_show(fresh, sent):
     assert there.digests() == again.digests()
 
 
-@settings(thorough, max_examples=15)
+@settings(thorough, max_examples=8)
 @given(documents, st.integers(1, 3))
 def test_the_batch_size_does_not_show(fresh, sent, batch):
     bench = fresh()
@@ -215,7 +225,7 @@ def test_the_batch_size_does_not_show(fresh, sent, batch):
     assert bench.digests() == whole
 
 
-@settings(thorough, max_examples=20)
+@settings(thorough, max_examples=12)
 @given(
     engagement(),
     st.dictionaries(
