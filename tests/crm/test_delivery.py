@@ -9,6 +9,7 @@ import pytest
 
 from journeyport import crm
 from journeyport.errors import StaleError
+from journeyport.state import rejects
 
 PACKAGED = Path(crm.__file__).with_name("salesforce.yaml")
 
@@ -183,3 +184,107 @@ def test_a_plan_is_refused_once_something_moved(
     with crm.connect(world.config) as org, pytest.raises(StaleError, match=words):
         world.apply(org, plan)
     assert not sandbox.rows("JP_Engagement__c")
+
+
+def test_a_refusal_is_kept_with_object_key_field_code_and_words(world, sandbox):
+    """An administrator's rule refuses one record; the others arrive.
+
+    https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_calls_concepts_core_data_objects.htm
+    (FIELD_CUSTOM_VALIDATION_EXCEPTION)
+    """
+    sandbox.add("Contact", contact(1))
+    world.person("c1", 1, 2)
+    world.people[0].engagements[0]["topic"] = "Forbidden"
+    world.write()
+    report = world.deliver()
+    assert not report.writes  # the rest went out with the first 25
+    (kept,) = rejects.all_rows(world.state)
+    assert kept["object_name"] == "JP_Engagement__c"
+    assert kept["record_key"] == "ABCDEF:e-00001"
+    assert kept["field"] == "JP_Topic__c"
+    assert kept["code"] == "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+    assert "Ask the supervisor" in kept["reason"]
+    assert len(sandbox.rows("JP_Engagement__c")) == 1
+    world.people[0].engagements[0]["topic"] = "Billing"
+    world.write()
+    report = world.night()  # its row changed: tried at once
+    assert report.applied is not None, report.text()
+    assert report.applied.created == {"JP_Engagement__c": 1}, report.text()
+    assert rejects.all_rows(world.state) == []
+    assert len(sandbox.rows("JP_Engagement__c")) == 2
+
+
+def test_what_the_org_would_refuse_is_foreseen_and_never_sent(world, sandbox, tmp_path):
+    sandbox.add("Contact", contact(1))
+    world.person("c1", 1, 2)
+    world.people[0].engagements[0]["topic"] = "x" * 300
+    world.write()
+    own = tmp_path / "own.yaml"
+    text = PACKAGED.read_text().replace(
+        "{from: topic, nulls: clear, cut: true}", "topic"
+    )
+    own.write_text(text)
+    world.config = replace(world.config, mapping_path=own)
+    plan = world.night().plan
+    assert [(f.key, f.code) for f in plan.foreseen] == [
+        ("ABCDEF:e-00001", "STRING_TOO_LONG")
+    ]
+    assert "x" * 300 not in plan.path.read_text()
+    world.deliver()
+    (kept,) = rejects.all_rows(world.state)
+    assert kept["field"] == "JP_Topic__c"
+    assert len(sandbox.rows("JP_Engagement__c")) == 1
+
+
+def test_participants_and_tasks_are_sent_where_they_are_enabled(
+    world, sandbox, tmp_path
+):
+    (held,) = sandbox.add("Contact", contact(1))
+    world.person("c1", 1, 2)
+    world.write()
+    own = tmp_path / "own.yaml"
+    own.write_text(PACKAGED.read_text().replace("enabled: false", "enabled: true"))
+    world.config = replace(world.config, mapping_path=own)
+    with crm.connect(world.config) as org:
+        report = crm.check(org, crm.load_mapping(own), world.lake)
+        assert report.ok, report.text()
+    world.deliver()
+    rows = sandbox.rows("Task")
+    assert {r["WhoId"] for r in rows} == {held}
+    assert {r["Status"] for r in rows} == {"Completed"}
+    assert {r["CallDurationInSeconds"] for r in rows} == {420}
+    assert world.night().plan.actions == ()
+
+
+def test_where_people_are_person_accounts_the_account_is_written(
+    world, run_sandbox, config, tmp_path
+):
+    sandbox = run_sandbox("--person-accounts")
+    (kind,) = [
+        r["Id"] for r in sandbox.rows("RecordType") if r["Name"] == "Person Account"
+    ]
+    person = {"LastName": "One", "PersonEmail": "c1@example.org", "RecordTypeId": kind}
+    (held,) = sandbox.add("Account", person)
+    world.person("c1", 1)
+    world.write()
+    own = tmp_path / "own.yaml"
+    text = PACKAGED.read_text()
+    own.write_text(text.replace("person_account: false", "person_account: true"))
+    world.config = replace(config(sandbox), mapping_path=own)
+    world.deliver()
+    (row,) = [r for r in sandbox.rows("Account") if r["Id"] == held]
+    assert row["JP_Customer_Id__c"] == "ABCDEF:c1"
+    (engagement,) = sandbox.rows("JP_Engagement__c")
+    assert engagement["JP_Account__c"] == held
+    assert world.night().plan.actions == ()
+
+
+def test_old_plans_go_with_their_values(world, sandbox):
+    sandbox.add("Contact", contact(1))
+    world.person("c1", 1)
+    world.write()
+    old = world.night().plan
+    world.clock.advance(timedelta(days=31))
+    new = world.night().plan
+    assert not old.path.exists()
+    assert new.path.exists()

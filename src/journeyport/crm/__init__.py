@@ -4,11 +4,12 @@ The doors are here; each module says what it holds. The lake says what should be
 state what was accepted, the CRM what is.
 """
 
-from journeyport.crm.apply import ApplyReport, apply_plan
+from journeyport.crm.apply import apply_plan
 from journeyport.crm.check import CheckLine, CheckReport, check
 from journeyport.crm.config import CrmConfig, Guards, Login
 from journeyport.crm.mapping import Mapping, load_mapping
 from journeyport.crm.nightly import CrmReport, connect, nightly, publish
+from journeyport.crm.outcome import ApplyReport
 from journeyport.crm.plan import make_plan
 from journeyport.crm.planfile import Plan
 from journeyport.crm.scaffold import ScaffoldReport, scaffold

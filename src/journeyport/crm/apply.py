@@ -4,108 +4,31 @@ A plan is refused when the org, the mapping, the rows or the CRM's own values ar
 longer those it was made from. Sending is `push`'s.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from journeyport.clock import Clock
-from journeyport.crm import guards
 from journeyport.crm.config import CrmConfig
 from journeyport.crm.mapping import Mapping as CrmMapping
-from journeyport.crm.mapping import ObjectRule
-from journeyport.crm.match import keys_of
-from journeyport.crm.merges import farewells
-from journeyport.crm.plan import Progress, fitting
-from journeyport.crm.planfile import Action, Plan, load
-from journeyport.crm.protocol import Answer, Calls, Crm, Org, Seen, Shape, Verdict
-from journeyport.crm.push import Outcome, Push, book, resume, send_all
-from journeyport.crm.source import Foreseen, Source
-from journeyport.crm.values import same
-from journeyport.errors import ArgumentError, PermanentError, StaleError
+from journeyport.crm.outcome import APPLIED, AWAITING, PARTIAL, ApplyReport
+from journeyport.crm.plan import Progress
+from journeyport.crm.planfile import Action, load
+from journeyport.crm.protocol import Calls, Crm
+from journeyport.crm.push import Outcome, Push, resume, send_all
+from journeyport.crm.source import Foreseen
+from journeyport.crm.stale import (
+    refuse_changed_rows,
+    refuse_changed_values,
+    refuse_guarded,
+    standing,
+)
+from journeyport.errors import ArgumentError
 from journeyport.lake import Lake
 from journeyport.state import State, leases, rejects
 from journeyport.state import crm as memory
 from journeyport.state.crm import PlanRow
 from journeyport.state.warehouse import record_delivery
-
-APPLIED, AWAITING, PARTIAL = "APPLIED", "AWAITING_CONFIRMATION", "PARTIAL"
-
-
-@dataclass(frozen=True)
-class ApplyReport:
-    """What an apply did.
-
-    Attributes:
-        plan_id: the plan.
-        org: the org.
-        status: APPLIED, AWAITING_CONFIRMATION (the first records are written: look at
-            them, then confirm) or PARTIAL (some were not sent: apply again).
-        created: records made, per object.
-        updated: records changed, per object.
-        rejected: refusals as (object, code, reason, how many).
-        suppressed: records that the suppression list kept back.
-        unsent: actions of the plan that are still to be sent.
-        accepted: the numbers of the plan's actions that were accepted now.
-        calls: requests made, reads and writes.
-        red: more was rejected than the guard allows.
-    """
-
-    plan_id: str
-    org: Org
-    status: str
-    created: Mapping[str, int]
-    updated: Mapping[str, int]
-    rejected: tuple[tuple[str, str, str, int], ...]
-    suppressed: int
-    unsent: int
-    accepted: tuple[int, ...]
-    calls: Calls
-    red: bool
-
-    @property
-    def writes(self) -> int:
-        """Records written."""
-        return sum(self.created.values()) + sum(self.updated.values())
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The report without a single value, for logs and metadata."""
-        return {
-            "plan": self.plan_id,
-            "org": self.org.id,
-            "org_kind": self.org.kind,
-            "status": self.status,
-            "created": dict(self.created),
-            "updated": dict(self.updated),
-            "rejected": sum(many for *_, many in self.rejected),
-            "rejected_by_reason": [list(item) for item in self.rejected],
-            "suppressed": self.suppressed,
-            "unsent": self.unsent,
-            "read_calls": self.calls.reads,
-            "write_calls": self.calls.writes,
-        }
-
-    def text(self) -> str:
-        """The report for a person to read."""
-        lines = [f"{self.status} plan {self.plan_id} in {self.org.name}"]
-        for name in sorted({*self.created, *self.updated}):
-            made, changed = self.created.get(name, 0), self.updated.get(name, 0)
-            lines.append(f"  {name}: {made} made, {changed} changed")
-        for object_name, code, reason, many in self.rejected:
-            lines.append(f"  rejected {many} × {object_name} {code}: {reason}")
-        if self.suppressed:
-            lines.append(f"  {self.suppressed} kept back by the suppression list")
-        if self.unsent:
-            lines.append(f"  {self.unsent} still to be sent")
-        lines.append(
-            f"  {self.calls.writes} write calls, {self.calls.reads} read calls"
-        )
-        if self.status == AWAITING:
-            lines.append(
-                "  The first records are in the org: look at them there, then apply "
-                "the same plan again with --confirm."
-            )
-        return "\n".join(lines)
 
 
 def apply_plan(
@@ -149,47 +72,22 @@ def apply_plan(
     if not reason.strip():
         raise ArgumentError("An apply needs a reason; say why in a few words.")
     plan = load(config.plan_dir, plan_id)
-    row = _standing(plan, state, crm, mapping, clock)
+    row = standing(plan, state, crm, mapping, clock)
     names = [f"crm/{crm.org.id}/{rule.name}" for rule in mapping.objects]
     before = replace(crm.calls)
     with leases.held(state, names, run_id=run_id, clock=clock) as lease:
         push = Push(crm, state, config, mapping, plan, run_id, clock, lease, Outcome())
         resume(push)
         left = _still_due(push)
-        _refuse_changed_rows(push, lake, left)
-        left = _refuse_changed_values(push, left)
-        _refuse_guarded(push, left)
+        refuse_changed_rows(push, lake, left)
+        left = refuse_changed_values(push, left)
+        refuse_guarded(push, left)
         chosen = _chosen(push, left, confirm=confirm)
         if progress is not None:
             progress("apply", 0, len(chosen))
         send_all(push, chosen)
         status = _end(push, row, reason, is_trial=chosen is not left)
     return _report(push, status, before)
-
-
-def _standing(
-    plan: Plan, state: State, crm: Crm, mapping: CrmMapping, clock: Clock
-) -> PlanRow:
-    """Refuse a plan that is of another org or mapping, too old, or done."""
-    row = memory.plan(state, plan.plan_id)
-    if row is None or row.status in (APPLIED, "UNDONE"):
-        what = "is unknown to this state" if row is None else "was applied already"
-        raise StaleError(f"Plan {plan.plan_id} {what}; make a new one.")
-    if plan.org.id != crm.org.id:
-        raise StaleError(
-            f"Plan {plan.plan_id} is for org {plan.org.id}, and this sign-in leads to "
-            f"{crm.org.id}; make a plan here."
-        )
-    if plan.mapping_hash != mapping.hash:
-        raise StaleError(
-            f"Plan {plan.plan_id} was made under another mapping; make a new one."
-        )
-    if clock.now() > plan.expires_at:
-        raise StaleError(
-            f"Plan {plan.plan_id} expired at {plan.expires_at:%Y-%m-%d %H:%M} UTC; "
-            "make a new one."
-        )
-    return row
 
 
 def _still_due(push: Push) -> list[Action]:
@@ -203,133 +101,14 @@ def _still_due(push: Push) -> list[Action]:
             if action.object_name != rule.name:
                 continue
             rest = rests.get(action.key)
-            if rest is None or rest.next_at <= push.clock.now():
+            is_resting = (
+                rest is not None
+                and rest.record_hash == action.hash
+                and rest.next_at > push.clock.now()
+            )
+            if not is_resting:
                 due.append(action)
     return due
-
-
-def _refuse_changed_rows(push: Push, lake: Lake, left: Sequence[Action]) -> None:
-    """Refuse when a record should by now be another than the plan has."""
-    if not left:
-        return
-    source = Source(lake, push.mapping, push.plan.selection)
-    for rule in push.mapping.objects:
-        due = [a for a in left if a.object_name == rule.name]
-        if not due:
-            continue
-        shape = fitting(push.crm, rule)
-        now = {r.key: r.hash for r in source.wanted(rule, shape).records}
-        if rule.is_customer:
-            keys = keys_of(source, rule)
-            ledger = memory.ledger(push.state, push.org_id, rule.name)
-            said = farewells(push.mapping, rule, keys, ledger)
-            now = {**now, **{record.key: record.hash for record, _ in said}}
-        changed = sum(now.get(a.key) != a.hash for a in due)
-        if changed:
-            raise StaleError(
-                f"{changed} of the plan's {rule.name} rows changed in the lake since "
-                f"plan {push.plan.plan_id} was made; make a new one."
-            )
-
-
-def _refuse_changed_values(push: Push, left: Sequence[Action]) -> list[Action]:
-    """Refuse when the CRM's values moved on; book what is there already.
-
-    What is there already was written by an earlier call whose answer was lost.
-    """
-    due: list[Action] = []
-    changed = 0
-    for rule in push.mapping.objects:
-        chosen = [a for a in left if a.object_name == rule.name]
-        if not chosen:
-            continue
-        shape = fitting(push.crm, rule)
-        seen = _read(push, rule, chosen)
-        parents = _parent_ids(push, rule)
-        landed: list[Action] = []
-        for action in chosen:
-            now = seen.get(action.record_id or action.key)
-            if _has_landed(shape, action, now, parents):
-                landed.append(action)
-            elif _is_as_planned(shape, action, now):
-                due.append(action)
-            else:
-                changed += 1
-        answers = [
-            Answer(
-                a.number,
-                Verdict.ACCEPTED,
-                record_id=seen[a.record_id or a.key].id,
-                was_created=a.creates,
-            )
-            for a in landed
-        ]
-        if landed:
-            book(push, landed, answers)
-    if changed:
-        raise StaleError(
-            f"{changed} records changed in the CRM since plan {push.plan.plan_id} was "
-            "made; nothing of them was written: make a new plan."
-        )
-    return sorted(due, key=lambda a: a.number)
-
-
-def _read(push: Push, rule: ObjectRule, actions: Sequence[Action]) -> dict[str, Seen]:
-    ids = sorted({a.record_id for a in actions if a.record_id})
-    keys = sorted(a.key for a in actions if a.record_id is None)
-    found = {s.id: s for s in push.crm.find(rule.name, "Id", ids, rule.names)}
-    for seen in push.crm.find(rule.name, rule.external_id, keys, rule.names):
-        found[str(seen.values.get(rule.external_id))] = seen
-    return found
-
-
-def _parent_ids(push: Push, rule: ObjectRule) -> dict[tuple[str, str], str]:
-    return {
-        (parent.object_name, key): entry.record_id
-        for parent in rule.parents
-        for key, entry in memory.ledger(
-            push.state, push.org_id, parent.object_name
-        ).items()
-    }
-
-
-def _has_landed(
-    shape: Shape,
-    action: Action,
-    seen: Seen | None,
-    parents: Mapping[tuple[str, str], str],
-) -> bool:
-    if seen is None:
-        return False
-    if not all(
-        same(shape.fields[name], seen.values.get(name), value)
-        for name, value in action.after.items()
-    ):
-        return False
-    return all(
-        same(
-            shape.fields[name],
-            seen.values.get(name),
-            parents.get((parent.object_name, parent.key), "?"),
-        )
-        for name, parent in action.parents.items()
-    )
-
-
-def _is_as_planned(shape: Shape, action: Action, seen: Seen | None) -> bool:
-    if seen is None:
-        return action.creates
-    return not action.creates and all(
-        same(shape.fields[name], seen.values.get(name), value)
-        for name, value in action.before.items()
-    )
-
-
-def _refuse_guarded(push: Push, left: Sequence[Action]) -> None:
-    needed = guards.cost(push.crm, push.config, left)
-    refusals = guards.refusals(push.crm, push.config.guards, left, needed)
-    if refusals:
-        raise PermanentError(f"Nothing was written: {refusals[0]}")
 
 
 def _chosen(push: Push, left: Sequence[Action], *, confirm: bool) -> Sequence[Action]:

@@ -6,7 +6,7 @@ Whether the CRM agrees with it is asked by `check`; the rows are read by `source
 import hashlib
 import json
 from collections.abc import Mapping as MappingOf
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -150,11 +150,18 @@ class _Reader:
         self._name = name
 
     def mapping(self, document: Any) -> Mapping:
-        body = self._keys(document, "", {"mapping", "crm", "accounts", "objects"})
+        known = {"mapping", "crm", "accounts", "person_account", "objects"}
+        body = self._keys(document, "", known)
         if body.get("mapping") != 1:
             self._fail("mapping", "must be 1, the version of this file's form")
         objects = self._dict(body.get("objects"), "objects")
-        rules = [self._object(name, value) for name, value in objects.items()]
+        rules = [
+            self._object(name, value)
+            for name, value in objects.items()
+            if self._dict(value, name).get("enabled", True)
+        ]
+        if body.get("person_account"):
+            rules = [_for_person_accounts(rule) for rule in rules]
         customers = [rule.name for rule in rules if rule.is_customer]
         if len(customers) != 1:
             self._fail("objects", "needs exactly one object with `customer: true`")
@@ -168,6 +175,7 @@ class _Reader:
             "key",
             "creates",
             "customer",
+            "enabled",
             "fields",
             "parents",
             "match",
@@ -281,3 +289,30 @@ class _Reader:
 
     def _fail(self, place: str, what: str) -> NoReturn:
         raise SettingsError(f"The CRM mapping {self._name}: {place} {what}.")
+
+
+def _for_person_accounts(rule: ObjectRule) -> ObjectRule:
+    """The same rule where people are Accounts: never the Contact half is written.
+
+    https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_guidelines_personaccounts.htm
+    """
+    names = {"Contact": "Account"}
+    lookups = {"JP_Contact__c": "JP_Account__c", "WhoId": "WhatId"}
+    return replace(
+        rule,
+        name=names.get(rule.name, rule.name),
+        parents=tuple(
+            ParentRule(
+                lookups.get(parent.name, parent.name)
+                if parent.object_name in names
+                else parent.name,
+                names.get(parent.object_name, parent.object_name),
+                parent.key,
+            )
+            for parent in rule.parents
+        ),
+        matches=tuple(
+            MatchRule("PersonEmail" if m.field == "Email" else m.field, m.identifiers)
+            for m in rule.matches
+        ),
+    )

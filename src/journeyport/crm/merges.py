@@ -10,9 +10,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+from journeyport.crm.compare import Difference
+from journeyport.crm.draft import Draft, entry_of, is_suppressed, settle
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
 from journeyport.crm.match import Keys
+from journeyport.crm.otherside import OtherSide
 from journeyport.crm.source import Record
 from journeyport.state.crm import SENT, Entry
 
@@ -43,3 +46,35 @@ def _farewell(mapping_hash: str, name: str, entry: Entry, living: str) -> Record
     return Record(
         entry.record_key, entry.account_id, entry.customer_id, values, {}, digest
     )
+
+
+def say_farewells(draft: Draft, rule: ObjectRule, keys: Keys, side: OtherSide) -> None:
+    """Say on a merged customer's record which customer it has become."""
+    if rule.merged_into is None:
+        return
+    here = draft.present[rule.name]
+    taken = {a.record_id for a in draft.actions if a.object_name == rule.name}
+    taken |= {here[key] for key in here if key in keys.living}
+    due: list[tuple[Record, str]] = []
+    for record, entry in farewells(draft.mapping, rule, keys, side.ledger):
+        is_said = entry.record_hash == record.hash
+        is_touched = entry.record_id in side.changed
+        if entry.record_id in taken or (is_said and not is_touched):
+            continue
+        if not is_suppressed(draft, record, entry.record_id):
+            due.append((record, entry.record_id))
+    ids = [record_id for _, record_id in due]
+    seen = {s.id: s for s in draft.crm.find(rule.name, "Id", ids, rule.names)}
+    settled: list[Entry] = []
+    for record, record_id in due:
+        now = seen.get(record_id)
+        if now is None or now.values.get(rule.external_id) != record.key:
+            continue  # deleted, or somebody else's by now
+        before = {rule.merged_into: now.values.get(rule.merged_into)}
+        if dict(record.values) == before:
+            settled.append(entry_of(record, record_id))
+            continue
+        draft.counts[rule.name]["merged away"] += 1
+        found = Difference(dict(record.values), before)
+        draft.add(rule, record, record_id, found, is_farewell=True)
+    settle(draft, rule, settled, is_farewell=True)

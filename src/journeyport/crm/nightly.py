@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from journeyport.arrow import conform
 from journeyport.clock import Clock
-from journeyport.crm.apply import ApplyReport, apply_plan
+from journeyport.crm.apply import apply_plan
 from journeyport.crm.config import CrmConfig
 from journeyport.crm.mapping import load_mapping
+from journeyport.crm.outcome import ApplyReport
 from journeyport.crm.plan import Progress, make_plan
 from journeyport.crm.planfile import Plan
 from journeyport.crm.protocol import Crm

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +238,18 @@ def _by_code(foreseen: tuple[Foreseen, ...]) -> dict[str, int]:
         name = f"{item.code} on {item.object_name}.{item.field}"
         found[name] = found.get(name, 0) + 1
     return dict(sorted(found.items()))
+
+
+def clear_out(folder: Path, before: datetime) -> int:
+    """Remove the plans made before then, values and all; returns how many."""
+    removed = 0
+    for path in folder.glob("*Z-*.json"):
+        stamp = path.name.split("-", 1)[0]
+        try:
+            made = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        if made < before:
+            path.unlink()
+            removed += 1
+    return removed

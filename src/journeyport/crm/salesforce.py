@@ -5,19 +5,15 @@ Bulk 2.0 is in `bulk`; what an error means for one record is in `reasons`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
-from urllib.parse import quote
 
 import requests
 from simple_salesforce.api import Salesforce
 from simple_salesforce.exceptions import (
-    SalesforceAuthenticationFailed,
     SalesforceError,
-    SalesforceExpiredSession,
     SalesforceMalformedRequest,
-    SalesforceRefusedRequest,
     SalesforceResourceNotFound,
 )
 
@@ -29,7 +25,6 @@ from journeyport.crm.protocol import (
     Automations,
     Budget,
     Calls,
-    Field,
     JobState,
     Operation,
     Org,
@@ -39,13 +34,20 @@ from journeyport.crm.protocol import (
     Write,
 )
 from journeyport.crm.session import open_session
+from journeyport.crm.sobjects import answers_of, body_of, shape_of
+from journeyport.crm.soql import (
+    AUTOMATION,
+    QUERY_CHARS,
+    escaped,
+    instant_of,
+    parts,
+    seen_of,
+)
+from journeyport.crm.translate import first_error, translated
 from journeyport.errors import (
     AccessError,
     ContractError,
     JourneyportError,
-    PermanentError,
-    QuotaError,
-    TransientError,
 )
 
 BATCH = 200
@@ -53,12 +55,6 @@ BATCH = 200
 
 JOB_BATCH = 50_000
 """Most records of one job: well under 100 MB of CSV."""
-
-QUERY_CHARS = 9_000
-"""Most characters of the values in one query, once encoded: a GET's address may have
-16,384 bytes in all."""
-
-QUERY_VALUES = 400
 
 
 class SalesforceCrm:
@@ -112,7 +108,7 @@ class SalesforceCrm:
             try:
                 with translated(f"describing {object_name}"):
                     found = self._call(f"sobjects/{object_name}/describe")
-                self._shapes[object_name] = _shape(found)
+                self._shapes[object_name] = shape_of(found)
             except SalesforceResourceNotFound:
                 self._shapes[object_name] = None
         return self._shapes[object_name]
@@ -143,11 +139,11 @@ class SalesforceCrm:
         extra = ("IsDeleted",) if deleted else ()
         names = ", ".join(dict.fromkeys(("Id", *extra, *fields)))
         found: list[Seen] = []
-        for part in _parts(values):
-            wanted = ", ".join(f"'{_escaped(value)}'" for value in part)
+        for part in parts(values):
+            wanted = ", ".join(f"'{escaped(value)}'" for value in part)
             soql = f"SELECT {names} FROM {object_name} WHERE {by} IN ({wanted})"  # noqa: S608 - SOQL, escaped
             rows = self._query(soql, deleted=deleted)
-            found.extend(_seen(row, fields) for row in rows)
+            found.extend(seen_of(row, fields) for row in rows)
         return found
 
     def find_calls(self, values: int) -> int:
@@ -161,7 +157,7 @@ class SalesforceCrm:
             "ORDER BY SystemModstamp DESC LIMIT 1",
             deleted=True,
         )
-        return next((_instant(row["SystemModstamp"]) for row in rows), None)
+        return next((instant_of(row["SystemModstamp"]) for row in rows), None)
 
     def changes(
         self, object_name: str, key: str, since: datetime, fields: Sequence[str]
@@ -179,7 +175,7 @@ class SalesforceCrm:
             deleted=True,
         )
         for row in rows:
-            yield _seen(row, fields)
+            yield seen_of(row, fields)
 
     def send(
         self, object_name: str, key: str, operation: Operation, writes: Sequence[Write]
@@ -188,7 +184,7 @@ class SalesforceCrm:
         path = "composite/sobjects"
         if operation is Operation.UPSERT:
             path = f"{path}/{object_name}/{key}"
-        records = [_record(object_name, key, operation, write) for write in writes]
+        records = [body_of(object_name, key, operation, write) for write in writes]
         body = {"allOrNone": False, "records": records}
         try:
             with translated(f"writing {object_name}"):
@@ -204,7 +200,7 @@ class SalesforceCrm:
             return [
                 Answer(writes[0].number, Verdict.REJECTED, code=code, message=message)
             ]
-        return _answers([write.number for write in writes], answers)
+        return answers_of([write.number for write in writes], answers)
 
     def delete(self, object_name: str, record_ids: Sequence[str]) -> list[Answer]:
         """Delete up to 200 records by one Collections call."""
@@ -214,7 +210,7 @@ class SalesforceCrm:
                 params={"ids": ",".join(record_ids), "allOrNone": "false"},
                 method="DELETE",
             )
-        return _answers(range(len(record_ids)), answers)
+        return answers_of(range(len(record_ids)), answers)
 
     def open_job(self, object_name: str, key: str, operation: Operation) -> str:
         """Open a Bulk 2.0 job and return its id, before any row is sent."""
@@ -283,7 +279,7 @@ class SalesforceCrm:
             try:
                 with translated(f"reading the {kind}s"):
                     answer = self._call(
-                        path, params={"q": query.format(object=_escaped(object_name))}
+                        path, params={"q": query.format(object=escaped(object_name))}
                     )
             except (JourneyportError, SalesforceError):
                 unseen.append(kind)
@@ -301,104 +297,6 @@ class SalesforceCrm:
     ) -> Iterator[Mapping[str, Any]]:
         with translated("querying"):
             yield from self.sf.query_all_iter(soql, include_deleted=deleted)
-
-
-AUTOMATION = (
-    (
-        "trigger",
-        "query",
-        "Name",
-        (
-            "SELECT Name FROM ApexTrigger "
-            "WHERE TableEnumOrId = '{object}' AND Status = 'Active'"
-        ),
-    ),
-    (
-        "flow",
-        "query",
-        "ApiName",
-        (
-            "SELECT ApiName FROM FlowDefinitionView "
-            "WHERE TriggerObjectOrEventId = '{object}' AND IsActive = true"
-        ),
-    ),
-    (
-        "validation rule",
-        "tooling/query",
-        "ValidationName",
-        (
-            "SELECT ValidationName FROM ValidationRule "
-            "WHERE EntityDefinitionId = '{object}' AND Active = true"
-        ),
-    ),
-    (
-        "duplicate rule",
-        "query",
-        "DeveloperName",
-        (
-            "SELECT DeveloperName FROM DuplicateRule "
-            "WHERE SobjectType = '{object}' AND IsActive = true"
-        ),
-    ),
-)
-
-
-@contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Turn the library's errors into ours, without the values they carry.
-
-    Malformed requests and missing resources pass: their callers know what they mean.
-    """
-    try:
-        yield
-    except SalesforceAuthenticationFailed as error:
-        raise AccessError(
-            f"Salesforce refused the sign-in ({error.code}); check domain, consumer "
-            "key and secret, and that the connected app has its run-as user."
-        ) from None
-    except SalesforceExpiredSession:
-        raise AccessError(
-            f"Salesforce refused the session while {what}, even a new one; check that "
-            "the integration user is active and may use the API."
-        ) from None
-    except SalesforceRefusedRequest as error:
-        raise _refused(first_error(error)[0], what) from None
-    except (SalesforceMalformedRequest, SalesforceResourceNotFound):
-        raise
-    except SalesforceError as error:
-        code = first_error(error)[0]
-        raise TransientError(
-            f"Salesforce answered {error.status} {code} while {what}; try again later."
-        ) from None
-    except requests.exceptions.InvalidSchema:
-        raise PermanentError(
-            "A Salesforce address is plain http; only loopback may be."
-        ) from None
-    except requests.RequestException as error:
-        raise TransientError(
-            f"Salesforce cannot be reached while {what} ({type(error).__name__}); "
-            "check network, proxy and base URL, and try again."
-        ) from None
-
-
-def _refused(code: str, what: str) -> JourneyportError:
-    if code == "REQUEST_LIMIT_EXCEEDED":
-        return QuotaError(
-            f"The org's API calls of the last 24 hours are used up (while {what}); "
-            "go on with the same plan when there are calls again."
-        )
-    return AccessError(
-        f"Salesforce refused {what} ({code}); give the integration user the "
-        "permission set that `journeyport crm scaffold` writes."
-    )
-
-
-def first_error(error: SalesforceError) -> tuple[str, str]:
-    """Code and message of an error; the message may hold values."""
-    content = error.content
-    if isinstance(content, list) and content and isinstance(content[0], dict):
-        return str(content[0].get("errorCode", "")), str(content[0].get("message", ""))
-    return "", ""
 
 
 def _signed_in(config: CrmConfig, session: requests.Session) -> Salesforce:
@@ -427,116 +325,3 @@ def _sign_in(config: CrmConfig) -> dict[str, Any]:
             "instance_url": login.domain,
         }
     return {**common, "consumer_secret": login.consumer_secret, "domain": login.domain}
-
-
-def _shape(found: Mapping[str, Any]) -> Shape:
-    return Shape(
-        found["name"],
-        {field["name"]: _field(field) for field in found["fields"]},
-        createable=bool(found.get("createable")),
-        updateable=bool(found.get("updateable")),
-        deletable=bool(found.get("deletable")),
-        queryable=bool(found.get("queryable", True)),
-    )
-
-
-def _field(found: Mapping[str, Any]) -> Field:
-    fillable = found.get("nillable") or found.get("defaultedOnCreate")
-    choices = found.get("picklistValues") or ()
-    return Field(
-        found["name"],
-        found["type"],
-        label=found.get("label", ""),
-        length=found.get("length") or 0,
-        precision=found.get("precision") or 0,
-        scale=found.get("scale") or 0,
-        required=bool(found.get("createable")) and not fillable,
-        createable=bool(found.get("createable")),
-        updateable=bool(found.get("updateable")),
-        is_external_id=bool(found.get("externalId")),
-        is_unique=bool(found.get("unique")),
-        relationship=found.get("relationshipName"),
-        reference_to=tuple(found.get("referenceTo") or ()),
-        choices=tuple(c["value"] for c in choices if c.get("active", True))
-        if found.get("restrictedPicklist")
-        else (),
-    )
-
-
-def _record(
-    object_name: str, key: str, operation: Operation, write: Write
-) -> dict[str, Any]:
-    record: dict[str, Any] = {"attributes": {"type": object_name}, **write.values}
-    if operation is Operation.UPSERT:
-        record[key] = write.key
-    else:
-        record["id"] = write.record_id
-    for parent in write.parents.values():
-        record[parent.relationship] = {parent.field: parent.key}
-    return record
-
-
-def _answers(numbers: Sequence[int], answers: Any) -> list[Answer]:
-    if not isinstance(answers, list) or len(answers) != len(numbers):
-        raise ContractError(
-            "Salesforce did not answer one result a record; nothing of this call was "
-            "written down, the next run looks at what is there."
-        )
-    return [
-        _answer(number, found) for number, found in zip(numbers, answers, strict=True)
-    ]
-
-
-def _answer(number: int, found: Mapping[str, Any]) -> Answer:
-    if found.get("success"):
-        return Answer(
-            number,
-            Verdict.ACCEPTED,
-            record_id=found.get("id") or "",
-            was_created=bool(found.get("created")),
-        )
-    first = (found.get("errors") or [{}])[0]
-    return Answer(
-        number,
-        Verdict.REJECTED,
-        code=first.get("statusCode", "UNKNOWN"),
-        fields=tuple(first.get("fields") or ()),
-        message=first.get("message", ""),
-    )
-
-
-def _seen(row: Mapping[str, Any], fields: Sequence[str]) -> Seen:
-    return Seen(
-        row["Id"],
-        {name: row.get(name) for name in fields if name != "Id"},
-        is_deleted=bool(row.get("IsDeleted")),
-        master_id=row.get("MasterRecordId"),
-    )
-
-
-def _instant(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f%z")
-
-
-def _escaped(value: str) -> str:
-    return (
-        value.replace("\\", "\\\\")
-        .replace("'", "\\'")
-        .replace("\n", "\\n")
-        .replace("\r", "\\r")
-    )
-
-
-def _parts(values: Sequence[str]) -> Iterator[list[str]]:
-    """Values in groups that fit one query's address."""
-    part: list[str] = []
-    size = 0
-    for value in values:
-        cost = len(quote(_escaped(value))) + 10
-        if part and (size + cost > QUERY_CHARS or len(part) == QUERY_VALUES):
-            yield part
-            part, size = [], 0
-        part.append(value)
-        size += cost
-    if part:
-        yield part

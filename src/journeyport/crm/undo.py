@@ -13,9 +13,9 @@ from typing import Any
 
 from journeyport.clock import Clock
 from journeyport.crm.config import CrmConfig
+from journeyport.crm.draft import fitting
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
-from journeyport.crm.plan import fitting
 from journeyport.crm.planfile import Action, Plan, load
 from journeyport.crm.protocol import (
     Answer,

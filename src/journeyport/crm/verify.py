@@ -7,9 +7,9 @@ from typing import Any
 
 from journeyport.clock import Clock
 from journeyport.crm.compare import difference
+from journeyport.crm.draft import fitting
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
-from journeyport.crm.plan import fitting
 from journeyport.crm.protocol import Crm, Org, Parent
 from journeyport.crm.source import Selection, Source
 from journeyport.lake import Lake
