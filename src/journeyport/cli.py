@@ -227,8 +227,26 @@ def profile(start: MaybeFrom = None, end: MaybeTo = None) -> None:
     from journeyport import reading
     from journeyport.deployment import here
 
-    found: Any = reading.profile(start, end, lake=here().lake)
-    shown.print(found.text(), markup=False)
+    found = reading.profile(start, end, lake=here().lake)
+    _table("Engagements per day and channel", found.channels.to_pylist())
+    _table("Share of nulls per column", found.nulls.to_pylist())
+    news = [{"what": name, "seen": count} for name, count in found.drift.items()]
+    _table("New fields and values", news)
+
+
+def _table(title: str, rows: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    if not rows:
+        shown.print(f"{title}: none")
+        return
+    table = Table(*rows[0], title=title, title_justify="left")
+    for row in rows:
+        cells = (
+            f"{one:.1%}" if isinstance(one, float) else one for one in row.values()
+        )
+        table.add_row(*("" if cell is None else str(cell) for cell in cells))
+    shown.print(table)
 
 
 def _reported(command: str, work: "Callable[[Deployment], Outcome]") -> None:
