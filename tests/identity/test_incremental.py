@@ -10,7 +10,7 @@ from journeyport.identity import add_rule, list_rules, undo_rule
 from journeyport.identity.index import FILE
 
 NIGHTS = 6
-SEEDS = int(os.environ.get("NIGHT_SEEDS", "5"))
+SEEDS = int(os.environ.get("NIGHT_SEEDS", "3"))
 POOL = (
     [f"a{n}" for n in range(7)]
     + [f"e{n}" for n in range(9)]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from journeyport.identity import load_config
 
 CONFIG = load_config()
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "60"))
 """Per law; `make soak` asks for many more."""
 LAW = settings(
     max_examples=EXAMPLES,

@@ -10,12 +10,8 @@ from journeyport.identity.diff import AccountDiff, diff
 from journeyport.identity.diff import render as render_diff
 from journeyport.identity.explain import Explanation, explain
 from journeyport.identity.explain import render as render_explanation
-from journeyport.identity.resolve import (
-    IDENTITY_TABLES,
-    AccountReport,
-    IdentityReport,
-    resolve,
-)
+from journeyport.identity.report import AccountReport, IdentityReport
+from journeyport.identity.resolve import IDENTITY_TABLES, resolve
 from journeyport.identity.rules import (
     add_rule,
     list_rules,

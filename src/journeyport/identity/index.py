@@ -2,112 +2,29 @@
 
 A cache. It lies beside the state (SQLite) or in its database, says which identity
 version it is of, and may be deleted at any time: the next night then rebuilds it from
-the lake. What is done with what it finds is in `night`.
+the lake. The part of it that a night reads is in `scope`, its tables are in `indexed`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
 import sqlalchemy as sa
 
+from journeyport.identity.indexed import (
+    TEMPORARY,
+    Basis,
+    basis,
+    days,
+    engagements,
+    evidence,
+    metadata,
+    sharers,
+    values,
+)
 from journeyport.state import State
 
 FILE = "identity-index.db"
-
-metadata = sa.MetaData()
-_P = "identity_index_"
-
-basis = sa.Table(
-    _P + "basis",
-    metadata,
-    sa.Column("account", sa.String, primary_key=True),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("rules", sa.String, nullable=False),
-    sa.Column("operators", sa.String, nullable=False),
-    sa.Column("told", sa.String, nullable=False),
-)
-days = sa.Table(
-    _P + "days",
-    metadata,
-    sa.Column("account", sa.String, primary_key=True),
-    sa.Column("day", sa.String, primary_key=True),
-    sa.Column("content", sa.String, nullable=False),
-)
-engagements = sa.Table(
-    _P + "engagements",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("account", sa.String, nullable=False),
-    sa.Column("name", sa.String, nullable=False),
-    sa.Column("day", sa.String, nullable=False),
-    sa.Column("start", sa.BigInteger, nullable=False),
-    sa.Column("status", sa.String),
-    sa.Column("channel", sa.String),
-    sa.Column("topic", sa.String),
-    sa.UniqueConstraint("account", "name"),
-    sa.Index(_P + "by_day", "account", "day"),
-)
-values = sa.Table(
-    _P + "values",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("account", sa.String, nullable=False),
-    sa.Column("kind", sa.String, nullable=False),
-    sa.Column("value", sa.String, nullable=False),
-    # 0 blocked, 1 weak, 2 links
-    sa.Column("weight", sa.SmallInteger, nullable=False),
-    # weak, and shared by more customers than are listed: not walked through
-    sa.Column("crowded", sa.Boolean, nullable=False),
-    sa.Column("customer", sa.String),
-    # engagements that carry it
-    sa.Column("often", sa.Integer, nullable=False),
-    sa.UniqueConstraint("account", "kind", "value"),
-)
-evidence = sa.Table(
-    _P + "evidence",
-    metadata,
-    sa.Column("value", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("engagement", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Index(_P + "by_engagement", "engagement", "value"),
-    sqlite_with_rowid=False,
-)
-sharers = sa.Table(
-    _P + "sharers",
-    metadata,
-    sa.Column("value", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("customer", sa.String, primary_key=True),
-    sa.Index(_P + "by_customer", "customer"),
-    sqlite_with_rowid=False,
-)
-_TEMPORARY = {
-    "wanted_values": "id INTEGER PRIMARY KEY",
-    "wanted_engagements": "id INTEGER PRIMARY KEY",
-    "edge_values": "id INTEGER PRIMARY KEY",
-    "edge_engagements": "id INTEGER PRIMARY KEY",
-    "asked": "kind TEXT, value TEXT",
-    "asked_names": "name TEXT",
-}
-
-
-@dataclass(frozen=True)
-class Basis:
-    """What an index is of.
-
-    Attributes:
-        version: the identity version.
-        rules: fingerprint of the configuration.
-        operators: numbers of the operators' rules that held.
-        told: rows and versions of the snapshots written with it.
-    """
-
-    version: int
-    rules: str
-    operators: str
-    told: str
 
 
 @contextmanager
@@ -142,8 +59,8 @@ class Index:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
-        for name, columns in _TEMPORARY.items():
-            self._run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({columns})")
+        for name, columns in TEMPORARY.items():
+            self.run(f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({columns})")
 
     # what it is of
 
@@ -230,20 +147,20 @@ class Index:
 
     def remove_engagements(self, ids: Iterable[int]) -> None:
         """Forget engagements and what they carried."""
-        self._fill("edge_engagements", ids)
-        self._run(
+        self.fill("edge_engagements", ids)
+        self.run(
             "DELETE FROM identity_index_evidence WHERE (value, start, engagement) IN ("
             "SELECT e.value, e.start, e.engagement FROM edge_engagements w "
             "CROSS JOIN identity_index_evidence e WHERE e.engagement = w.id)"
         )
-        self._run(
+        self.run(
             "DELETE FROM identity_index_engagements WHERE id IN "
             "(SELECT id FROM edge_engagements)"
         )
 
     def own(self, owners: Iterable[tuple[int, str | None, bool, int]]) -> None:
         """Set (value, customer, crowded, how many engagements carry it)."""
-        self._each(
+        self.each(
             "UPDATE identity_index_values SET customer = :customer, "
             "crowded = :crowded, often = :often WHERE id = :id",
             [
@@ -254,7 +171,7 @@ class Index:
 
     def count(self, more: Mapping[int, int]) -> None:
         """Add to how many engagements carry each value."""
-        self._each(
+        self.each(
             "UPDATE identity_index_values SET often = often + :more WHERE id = :id",
             [{"id": value, "more": count} for value, count in more.items()],
         )
@@ -262,7 +179,7 @@ class Index:
     def share(self, gone: Iterable[str], pairs: Iterable[tuple[int, str]]) -> None:
         """Take customers from all crowded values they share, and add others."""
         self._ask_names(gone)
-        self._run(
+        self.run(
             "DELETE FROM identity_index_sharers WHERE customer IN "
             "(SELECT name FROM asked_names)"
         )
@@ -274,18 +191,9 @@ class Index:
     def uncrowd(self, ids: Iterable[int]) -> None:
         """These values are walked through again."""
         rows = [{"id": value} for value in ids]
-        self._each("DELETE FROM identity_index_sharers WHERE value = :id", rows)
-        self._each(
+        self.each("DELETE FROM identity_index_sharers WHERE value = :id", rows)
+        self.each(
             "UPDATE identity_index_values SET crowded = FALSE WHERE id = :id", rows
-        )
-
-    def drop_bare_values(self) -> None:
-        """Forget values of the scope that no engagement carries any more."""
-        self._run(
-            "DELETE FROM identity_index_values WHERE id IN "
-            "(SELECT id FROM wanted_values) AND NOT EXISTS "
-            "(SELECT 1 FROM identity_index_evidence e "
-            "WHERE e.value = identity_index_values.id)"
         )
 
     # reading
@@ -303,10 +211,10 @@ class Index:
 
     def carried_by(self, ids: Iterable[int]) -> list[tuple[int, int, str, str, bool]]:
         """(engagement, value, kind, value's text, not walked through)."""
-        self._fill("edge_engagements", ids)
+        self.fill("edge_engagements", ids)
         return [
             (engagement, number, kind, value, bool(crowded) or not weight)
-            for engagement, number, kind, value, crowded, weight in self._rows(
+            for engagement, number, kind, value, crowded, weight in self.rows(
                 "SELECT e.engagement, v.id, v.kind, v.value, v.crowded, v.weight "
                 "FROM edge_engagements w CROSS JOIN identity_index_evidence e "
                 "CROSS JOIN identity_index_values v "
@@ -318,12 +226,12 @@ class Index:
         self, account: str, wanted: Iterable[tuple[str, str]]
     ) -> dict[tuple[str, str], tuple[int, bool]]:
         """Number of each known value, and whether it is crowded or blocked."""
-        self._run("DELETE FROM asked")
-        self._each(
+        self.run("DELETE FROM asked")
+        self.each(
             "INSERT INTO asked VALUES (:kind, :value)",
             [{"kind": kind, "value": value} for kind, value in wanted],
         )
-        rows = self._rows(
+        rows = self.rows(
             "SELECT v.kind, v.value, v.id, v.crowded, v.weight FROM asked a "
             "CROSS JOIN identity_index_values v WHERE v.account = :account "
             "AND v.kind = a.kind AND v.value = a.value",
@@ -338,7 +246,7 @@ class Index:
         """Of the engagements that are known, the day of each."""
         self._ask_names(names)
         return dict(
-            self._rows(
+            self.rows(
                 "SELECT e.name, e.day FROM asked_names a "
                 "CROSS JOIN identity_index_engagements e "
                 "WHERE e.account = :account AND e.name = a.name",
@@ -350,7 +258,7 @@ class Index:
         """The crowded values that customers share, and how many of these share each."""
         self._ask_names(customers)
         return dict(
-            self._rows(
+            self.rows(
                 "SELECT s.value, count(*) FROM asked_names a "
                 "CROSS JOIN identity_index_sharers s WHERE s.customer = a.name "
                 "GROUP BY s.value"
@@ -360,7 +268,7 @@ class Index:
     def sharers(self, value: int, most: int) -> int:
         """How many customers a crowded value may be of, counted up to `most`."""
         return len(
-            self._rows(
+            self.rows(
                 "SELECT 1 FROM identity_index_sharers WHERE value = :value LIMIT :most",
                 value=value,
                 most=most,
@@ -369,23 +277,23 @@ class Index:
 
     def seen(self, value: int) -> tuple[int, int, int]:
         """First and last start of a value's engagements, and how many there are."""
-        ((first,),) = self._rows(
+        ((first,),) = self.rows(
             "SELECT min(start) FROM identity_index_evidence WHERE value = :value",
             value=value,
         )
         # Apart: SQLite seeks one end of an index, but scans for both.
-        ((last,),) = self._rows(
+        ((last,),) = self.rows(
             "SELECT max(start) FROM identity_index_evidence WHERE value = :value",
             value=value,
         )
-        ((often,),) = self._rows(
+        ((often,),) = self.rows(
             "SELECT often FROM identity_index_values WHERE id = :value", value=value
         )
         return first, last, often
 
     def first_meeting(self, left: int, right: int) -> tuple[str, int] | None:
         """Name and start of the earliest engagement that carries both values."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT n.name, a.start FROM identity_index_evidence a "
             "JOIN identity_index_evidence b ON b.engagement = a.engagement "
             "JOIN identity_index_engagements n ON n.id = a.engagement "
@@ -396,101 +304,7 @@ class Index:
         )
         return (rows[0][0], rows[0][1]) if rows else None
 
-    # the scope
-
-    def reach(
-        self,
-        seeds: Iterable[int],
-        touched: Iterable[int],
-        ties: Mapping[int, Iterable[int]],
-    ) -> None:
-        """Set the scope: all that is connected with the seeds, crowded values apart.
-
-        `touched` engagements are in it in any case; `ties` lead from a value to those
-        that operators' rules name beside it.
-        """
-        self._fill("wanted_engagements", touched)
-        self._fill("wanted_values", ())
-        edge = list(seeds)
-        while edge:
-            edge += [other for value in edge for other in ties.get(value, ())]
-            self._fill("edge_values", edge)
-            self._run(
-                "DELETE FROM edge_values WHERE id IN (SELECT id FROM wanted_values) "
-                "OR EXISTS (SELECT 1 FROM identity_index_values v "
-                "WHERE v.id = edge_values.id AND (v.weight = 0 OR v.crowded))"
-            )
-            self._run("INSERT INTO wanted_values SELECT id FROM edge_values")
-            self._run("DELETE FROM edge_engagements")
-            self._run(
-                "INSERT INTO edge_engagements SELECT DISTINCT e.engagement "
-                "FROM edge_values w CROSS JOIN identity_index_evidence e "
-                "WHERE e.value = w.id AND NOT EXISTS "
-                "(SELECT 1 FROM wanted_engagements x WHERE x.id = e.engagement)"
-            )
-            self._run("INSERT INTO wanted_engagements SELECT id FROM edge_engagements")
-            edge = [
-                value
-                for (value,) in self._rows(
-                    "SELECT DISTINCT e.value FROM edge_engagements w "
-                    "CROSS JOIN identity_index_evidence e "
-                    "CROSS JOIN identity_index_values v "
-                    "WHERE e.engagement = w.id AND v.id = e.value "
-                    "AND v.weight > 0 AND NOT v.crowded AND NOT EXISTS "
-                    "(SELECT 1 FROM wanted_values x WHERE x.id = e.value)"
-                )
-            ]
-
-    def scope_values(self) -> list[tuple[int, str, str, int, str | None]]:
-        """(id, kind, value, weight, customer) of the scope."""
-        return self._rows(
-            "SELECT v.id, v.kind, v.value, v.weight, v.customer FROM wanted_values w "
-            "CROSS JOIN identity_index_values v WHERE v.id = w.id"
-        )
-
-    def scope_engagements(self) -> pa.Table:
-        """engagement_id, start_date, status, channel, topic of the scope."""
-        rows = self._rows(
-            "SELECT e.name, e.start, e.status, e.channel, e.topic "
-            "FROM wanted_engagements w CROSS JOIN identity_index_engagements e "
-            "WHERE e.id = w.id ORDER BY e.name"
-        )
-        columns = list(zip(*rows, strict=True)) or [()] * 5
-        starts = pa.array(columns[1], pa.int64()).cast(pa.timestamp("us", "UTC"))
-        name, status, channel, topic = (
-            pa.array(columns[place], pa.string()) for place in (0, 2, 3, 4)
-        )
-        return pa.table(
-            {
-                "engagement_id": name,
-                "start_date": starts,
-                "status": status,
-                "channel": channel,
-                "topic": topic,
-            }
-        )
-
-    def scope_identifiers(self) -> tuple[pa.Table, dict[tuple[str, str], int]]:
-        """engagement_id, identifier_type, value; and the numbers of crowded values."""
-        rows = self._rows(
-            "SELECT n.name, v.kind, v.value, v.id, v.crowded FROM wanted_engagements w "
-            "CROSS JOIN identity_index_engagements n "
-            "CROSS JOIN identity_index_evidence e CROSS JOIN identity_index_values v "
-            "WHERE n.id = w.id AND e.engagement = w.id AND v.id = e.value"
-        )
-        columns = list(zip(*rows, strict=True)) or [()] * 5
-        crowded = {
-            (kind, value): number for _, kind, value, number, flag in rows if flag
-        }
-        names = ("engagement_id", "identifier_type", "value")
-        return pa.table(
-            {
-                name: pa.array(columns[place], pa.string())
-                for place, name in enumerate(names)
-            }
-        ), crowded
-
-    # within
+    # statements
 
     def _next(self, table: sa.Table) -> int:
         return (self._connection.scalar(sa.select(sa.func.max(table.c.id))) or 0) + 1
@@ -499,27 +313,31 @@ class Index:
         if rows:
             self._connection.execute(sa.insert(table), rows)
 
-    def _each(self, statement: str, rows: list[dict[str, Any]]) -> None:
+    def each(self, statement: str, rows: list[dict[str, Any]]) -> None:
+        """Run a statement once per row of values."""
         if rows:
             self._connection.execute(sa.text(statement), rows)
 
     def _ask_names(self, names: Iterable[str]) -> None:
-        self._run("DELETE FROM asked_names")
-        self._each(
+        self.run("DELETE FROM asked_names")
+        self.each(
             "INSERT INTO asked_names VALUES (:name)", [{"name": name} for name in names]
         )
 
-    def _fill(self, table: str, ids: Iterable[int]) -> None:
-        self._run(f"DELETE FROM {table}")  # noqa: S608 - a name from this module
-        self._each(
+    def fill(self, table: str, ids: Iterable[int]) -> None:
+        """Set the numbers of a temporary table."""
+        self.run(f"DELETE FROM {table}")  # noqa: S608 - a name from this module
+        self.each(
             f"INSERT INTO {table} VALUES (:id)",  # noqa: S608 - as above
             [{"id": number} for number in sorted(set(ids))],
         )
 
-    def _run(self, statement: str) -> None:
+    def run(self, statement: str) -> None:
+        """Run a statement."""
         self._connection.execute(sa.text(statement))
 
-    def _rows(self, statement: str, **given: Any) -> list[Any]:
+    def rows(self, statement: str, **given: Any) -> list[Any]:
+        """Run a query; values by name."""
         return [
             tuple(row) for row in self._connection.execute(sa.text(statement), given)
         ]

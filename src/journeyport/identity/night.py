@@ -7,7 +7,7 @@ give, to the byte, is what this gives.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import combinations
@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from journeyport.identity.config import IdentityConfig
-from journeyport.identity.evidence import WEAK, Evidence, Weights, gather, weigh
+from journeyport.identity.evidence import Evidence, Weights, gather, weigh
 from journeyport.identity.history import (
     Identifier,
     Naming,
@@ -25,8 +25,16 @@ from journeyport.identity.history import (
     part_ledger,
 )
 from journeyport.identity.index import Index
+from journeyport.identity.indexing import day_of, number_values, weigh_values
 from journeyport.identity.reading import Documents, read_documents
-from journeyport.identity.rules import apply_rules
+from journeyport.identity.rules import apply_rules, ties_of
+from journeyport.identity.scope import (
+    drop_bare_values,
+    reach,
+    scope_engagements,
+    scope_identifiers,
+    scope_values,
+)
 from journeyport.identity.standing import Outcome, settle
 from journeyport.lake import Lake
 from journeyport.state import State
@@ -106,7 +114,7 @@ def follow(
     numbers = {
         side: number for side, (number, _) in index.numbers(account, sides).items()
     }
-    ties = _ties(rules, numbers)
+    ties = ties_of(rules, numbers)
     index.uncrowd(ties)
     seeds = set(change.seeds) | {
         numbers[side]
@@ -115,7 +123,7 @@ def follow(
         if side in numbers
     }
     while True:
-        index.reach(seeds, change.engagements, ties)
+        reach(index, seeds, change.engagements, ties)
         part = _settle(
             state, index, config, account,
             strengths=strengths, rules=rules, version=version,
@@ -149,7 +157,7 @@ def follow(
             if not {left, right} & part.numbers
         },
     )
-    index.drop_bare_values()
+    drop_bare_values(index)
     return touched
 
 
@@ -190,13 +198,19 @@ def _take(
     }
     index.remove_engagements(old[name].id for name in touched & old.keys())
     fresh = {name: new[name] for name in sorted(touched & new.keys())}
-    numbers = _number(index, account, config, strengths, fresh.values())
+    numbers = number_values(
+        index,
+        account,
+        config,
+        strengths,
+        (value for content in fresh.values() for value in content[4]),
+    )
     ids = index.add_engagements(
         account,
         [
             {
                 "name": name,
-                "day": _day(content[0]),
+                "day": day_of(content[0]),
                 "start": content[0],
                 "status": content[1],
                 "channel": content[2],
@@ -262,70 +276,6 @@ def _contents(documents: Documents) -> dict[str, Content]:
             strict=True,
         )
     }
-
-
-def _day(micros: int) -> str:
-    return str(np.datetime64(micros, "us").astype("datetime64[D]"))
-
-
-def _number(
-    index: Index,
-    account: str,
-    config: IdentityConfig,
-    strengths: Mapping[str, str],
-    contents: Iterable[Content],
-) -> dict[Identifier, tuple[int, bool]]:
-    """Numbers of all values, new ones weighed and added; whether not walked through."""
-    wanted = sorted({value for content in contents for value in content[4]})
-    known = index.numbers(account, wanted)
-    new = [value for value in wanted if value not in known]
-    weighed = weigh_values(account, config, strengths, new)
-    added = index.add_values(
-        account,
-        [
-            {"kind": kind, "value": value, "weight": weight}
-            for (kind, value), weight in weighed.items()
-        ],
-    )
-    return known | {
-        value: (number, not weighed[value]) for value, number in added.items()
-    }
-
-
-def weigh_values(
-    account: str,
-    config: IdentityConfig,
-    strengths: Mapping[str, str],
-    wanted: Sequence[Identifier],
-) -> dict[Identifier, int]:
-    """0 blocked, 1 weak, 2 linking, for values that stand on no engagement yet."""
-    when = pa.array([0] * len(wanted), pa.timestamp("us", "UTC"))
-    names = pa.array([str(number) for number in range(len(wanted))], pa.string())
-    evidence = gather(
-        pa.table({"engagement_id": names, "start_date": when}),
-        pa.table(
-            {
-                "engagement_id": names,
-                "identifier_type": pa.array([kind for kind, _ in wanted], pa.string()),
-                "value": pa.array([value for _, value in wanted], pa.string()),
-            }
-        ),
-    )
-    weights = weigh(evidence, config, account, strengths)
-    coded = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
-    places = locate(evidence, wanted)
-    return dict(zip(wanted, coded[places].tolist(), strict=True))
-
-
-def _ties(
-    rules: Iterable[OperatorRule], numbers: Mapping[Identifier, int]
-) -> dict[int, set[int]]:
-    ties: dict[int, set[int]] = defaultdict(set)
-    for rule in rules:
-        if rule.left in numbers and rule.right in numbers:
-            ties[numbers[rule.left]].add(numbers[rule.right])
-            ties[numbers[rule.right]].add(numbers[rule.left])
-    return dict(ties)
 
 
 @dataclass(frozen=True)
@@ -407,15 +357,15 @@ def _settle(
     version: int,
 ) -> _Part:
     """The pure core over the scope, with the ids its values had."""
-    documents = index.scope_engagements()
-    identifiers, crowded = index.scope_identifiers()
+    documents = scope_engagements(index)
+    identifiers, crowded = scope_identifiers(index)
     evidence = gather(documents, identifiers)
     weights = weigh(evidence, config, account, strengths)
     shared = np.zeros(evidence.value_count, np.bool_)
     shared[locate(evidence, list(crowded))] = True
     weights = replace(weights, crowded=shared)
     outcome = settle(evidence, weights, apply_rules(rules, evidence, weights))
-    values = index.scope_values()
+    values = scope_values(index)
     prior = {(kind, value): owner for _, kind, value, _, owner in values if owner}
     before = frozenset(prior.values())
     theirs, minted, last = read_history_of(
@@ -441,97 +391,3 @@ def _crowded(part: _Part, change: _Change) -> dict[Identifier, int]:
         if name not in change.blocked
     }
     return {**part.crowded, **met}
-
-
-def index_account(
-    index: Index,
-    account: str,
-    documents: Documents,
-    touched: tuple[Evidence, Weights, Outcome, Naming],
-    *,
-    listed: int,
-    ruled: Iterable[Identifier],
-) -> None:
-    """Make the account's part of the index anew, from a rebuild."""
-    evidence, weights, outcome, naming = touched
-    index.clear(account)
-    shared_value, shared_label = outcome.candidates
-    counts = np.bincount(shared_value, minlength=evidence.value_count)
-    tied = np.zeros(evidence.value_count, np.bool_)
-    places = locate(evidence, list(ruled))
-    tied[places[places >= 0]] = True
-    weight = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
-    crowded = (weight == 1) & (counts > listed) & ~tied
-    often = np.bincount(evidence.row_value, minlength=evidence.value_count)
-    kinds = [evidence.types[kind] for kind in evidence.value_type.tolist()]
-    numbers = index.add_values(
-        account,
-        (
-            {
-                "kind": kind,
-                "value": value,
-                "weight": coded,
-                "crowded": flag,
-                "customer": naming.ids.get(label),
-                "often": count,
-            }
-            for kind, value, coded, flag, label, count in zip(
-                kinds,
-                evidence.values.to_pylist(),
-                weight.tolist(),
-                crowded.tolist(),
-                outcome.label.tolist(),
-                often.tolist(),
-                strict=True,
-            )
-        ),
-    )
-    first = next(iter(numbers.values()), 0)
-    table = documents.engagements
-    rows = {
-        name: row
-        for name, *row in zip(
-            table["engagement_id"].to_pylist(),
-            table["status"].to_pylist(),
-            table["channel"].to_pylist(),
-            table["topic"].to_pylist(),
-            strict=True,
-        )
-    }
-    starts = evidence.starts.tolist()
-    names = evidence.engagements.to_pylist()
-    ids = index.add_engagements(
-        account,
-        (
-            {
-                "name": name,
-                "day": _day(start),
-                "start": start,
-                "status": rows[name][0],
-                "channel": rows[name][1],
-                "topic": rows[name][2],
-            }
-            for name, start in zip(names, starts, strict=True)
-        ),
-    )
-    base = next(iter(ids.values()), 0)
-    index.add_evidence(
-        [
-            (first + value, starts[engagement], base + engagement)
-            for engagement, value in zip(
-                evidence.row_engagement.tolist(),
-                evidence.row_value.tolist(),
-                strict=True,
-            )
-        ]
-    )
-    index.share(
-        (),
-        [
-            (first + value, naming.ids[label])
-            for value, label in zip(
-                shared_value.tolist(), shared_label.tolist(), strict=True
-            )
-            if crowded[value]
-        ],
-    )

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -26,10 +26,11 @@ from journeyport.identity.history import (
     name_customers,
     read_ledger,
 )
-from journeyport.identity.index import Basis, Index, opened
+from journeyport.identity.index import Index, opened
+from journeyport.identity.indexed import Basis
+from journeyport.identity.indexing import index_account
 from journeyport.identity.journeys import journeys
 from journeyport.identity.night import follow as follow_night
-from journeyport.identity.night import index_account
 from journeyport.identity.publish import merge
 from journeyport.identity.reading import (
     Documents,
@@ -37,6 +38,7 @@ from journeyport.identity.reading import (
     read_documents,
     source_strengths,
 )
+from journeyport.identity.report import AccountReport, IdentityReport, counts
 from journeyport.identity.rules import apply_rules, list_rules
 from journeyport.identity.snapshots import VERSION, Carried, beside, carry
 from journeyport.identity.standing import Outcome, settle
@@ -77,46 +79,6 @@ IDENTITY_TABLES: tuple[Table, ...] = (
 )
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class AccountReport:
-    """What one account's identity came to.
-
-    Attributes:
-        version: the identity version that now holds.
-        changed: whether any row of any identity table changed.
-        engagements: how many RESOLVED, PROVISIONAL, AMBIGUOUS and NONE.
-        customers: how many RESOLVED and PROVISIONAL.
-        events: how many ids were MINTED, MERGED, SPLIT, RETIRED, ANCHORED this time.
-        refusals: how many links each rule refuses.
-        rows: rows per table.
-        touched: customers that were resolved again.
-        followed: only what changed was read; otherwise all was rebuilt.
-    """
-
-    account: str
-    version: int
-    changed: bool
-    engagements: Mapping[str, int]
-    customers: Mapping[str, int]
-    events: Mapping[str, int]
-    refusals: Mapping[str, int]
-    rows: Mapping[str, int]
-    touched: int
-    followed: bool
-
-
-@dataclass(frozen=True)
-class IdentityReport:
-    """What a night's identity came to, account by account."""
-
-    accounts: Mapping[str, AccountReport] = field(default_factory=dict)
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything changed in any account."""
-        return any(report.changed for report in self.accounts.values())
 
 
 @dataclass(frozen=True)
@@ -287,10 +249,10 @@ def _account(
         account=account,
         version=kept,
         changed=changed,
-        engagements=_counts(engagements, "resolution"),
-        customers=_counts(tables[CUSTOMERS.name].data, "resolution"),
+        engagements=counts(engagements, "resolution"),
+        customers=counts(tables[CUSTOMERS.name].data, "resolution"),
         events=dict(Counter(event.event for event in work.events)),
-        refusals=_counts(tables[IDENTITY_REFUSALS.name].data, "rule"),
+        refusals=counts(tables[IDENTITY_REFUSALS.name].data, "rule"),
         rows={name: len(table.data) for name, table in tables.items()},
         touched=work.customers,
         followed=work.followed,
@@ -420,9 +382,3 @@ def _apart(data: pa.Table, accounts: Sequence[str]) -> pa.Table:
 
 def _of(data: pa.Table, account: str) -> pa.Table:
     return data.filter(pc.equal(data["account_id"], account))
-
-
-def _counts(data: pa.Table, column: str) -> dict[str, int]:
-    counted = pc.value_counts(data[column]).to_pylist()
-    return {item["values"]: item["counts"] for item in
-            sorted(counted, key=lambda item: str(item["values"]))}  # fmt: skip

@@ -4,7 +4,8 @@ Rules outrank evidence. How a rule acts on customers is in `partition` and `stan
 where rules are kept, in `state.identity`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from journeyport.clock import Clock
@@ -120,6 +121,18 @@ def apply_rules(
     return Rulings(
         tuple(dict.fromkeys(found[MUST_LINK])), tuple(dict.fromkeys(found[CANNOT_LINK]))
     )
+
+
+def ties_of(
+    rules: Iterable[OperatorRule], numbers: Mapping[Identifier, int]
+) -> dict[int, set[int]]:
+    """From each ruled value to those that rules name beside it, by number."""
+    ties: dict[int, set[int]] = defaultdict(set)
+    for rule in rules:
+        if rule.left in numbers and rule.right in numbers:
+            ties[numbers[rule.left]].add(numbers[rule.right])
+            ties[numbers[rule.right]].add(numbers[rule.left])
+    return dict(ties)
 
 
 def _refuse_contradiction(

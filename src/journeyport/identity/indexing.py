@@ -1,0 +1,164 @@
+"""Putting values, engagements and whole accounts into the index.
+
+What a night does with the index is in `night`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from journeyport.identity.config import IdentityConfig
+from journeyport.identity.evidence import WEAK, Evidence, Weights, gather, weigh
+from journeyport.identity.history import Identifier, Naming, locate
+from journeyport.identity.index import Index
+from journeyport.identity.reading import Documents
+from journeyport.identity.standing import Outcome
+
+
+def day_of(micros: int) -> str:
+    """The UTC day of an instant in microseconds since 1970."""
+    return str(np.datetime64(micros, "us").astype("datetime64[D]"))
+
+
+def number_values(
+    index: Index,
+    account: str,
+    config: IdentityConfig,
+    strengths: Mapping[str, str],
+    wanted: Iterable[Identifier],
+) -> dict[Identifier, tuple[int, bool]]:
+    """Numbers of all values, new ones weighed and added; whether not walked through."""
+    wanted = sorted(set(wanted))
+    known = index.numbers(account, wanted)
+    new = [value for value in wanted if value not in known]
+    weighed = weigh_values(account, config, strengths, new)
+    added = index.add_values(
+        account,
+        [
+            {"kind": kind, "value": value, "weight": weight}
+            for (kind, value), weight in weighed.items()
+        ],
+    )
+    return known | {
+        value: (number, not weighed[value]) for value, number in added.items()
+    }
+
+
+def weigh_values(
+    account: str,
+    config: IdentityConfig,
+    strengths: Mapping[str, str],
+    wanted: Sequence[Identifier],
+) -> dict[Identifier, int]:
+    """0 blocked, 1 weak, 2 linking, for values that stand on no engagement yet."""
+    when = pa.array([0] * len(wanted), pa.timestamp("us", "UTC"))
+    names = pa.array([str(number) for number in range(len(wanted))], pa.string())
+    evidence = gather(
+        pa.table({"engagement_id": names, "start_date": when}),
+        pa.table(
+            {
+                "engagement_id": names,
+                "identifier_type": pa.array([kind for kind, _ in wanted], pa.string()),
+                "value": pa.array([value for _, value in wanted], pa.string()),
+            }
+        ),
+    )
+    weights = weigh(evidence, config, account, strengths)
+    coded = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
+    places = locate(evidence, wanted)
+    return dict(zip(wanted, coded[places].tolist(), strict=True))
+
+
+def index_account(
+    index: Index,
+    account: str,
+    documents: Documents,
+    touched: tuple[Evidence, Weights, Outcome, Naming],
+    *,
+    listed: int,
+    ruled: Iterable[Identifier],
+) -> None:
+    """Make the account's part of the index anew, from a rebuild."""
+    evidence, weights, outcome, naming = touched
+    index.clear(account)
+    shared_value, shared_label = outcome.candidates
+    counts = np.bincount(shared_value, minlength=evidence.value_count)
+    tied = np.zeros(evidence.value_count, np.bool_)
+    places = locate(evidence, list(ruled))
+    tied[places[places >= 0]] = True
+    weight = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
+    crowded = (weight == 1) & (counts > listed) & ~tied
+    often = np.bincount(evidence.row_value, minlength=evidence.value_count)
+    kinds = [evidence.types[kind] for kind in evidence.value_type.tolist()]
+    numbers = index.add_values(
+        account,
+        (
+            {
+                "kind": kind,
+                "value": value,
+                "weight": coded,
+                "crowded": flag,
+                "customer": naming.ids.get(label),
+                "often": count,
+            }
+            for kind, value, coded, flag, label, count in zip(
+                kinds,
+                evidence.values.to_pylist(),
+                weight.tolist(),
+                crowded.tolist(),
+                outcome.label.tolist(),
+                often.tolist(),
+                strict=True,
+            )
+        ),
+    )
+    first = next(iter(numbers.values()), 0)
+    table = documents.engagements
+    rows = {
+        name: row
+        for name, *row in zip(
+            table["engagement_id"].to_pylist(),
+            table["status"].to_pylist(),
+            table["channel"].to_pylist(),
+            table["topic"].to_pylist(),
+            strict=True,
+        )
+    }
+    starts = evidence.starts.tolist()
+    names = evidence.engagements.to_pylist()
+    ids = index.add_engagements(
+        account,
+        (
+            {
+                "name": name,
+                "day": day_of(start),
+                "start": start,
+                "status": rows[name][0],
+                "channel": rows[name][1],
+                "topic": rows[name][2],
+            }
+            for name, start in zip(names, starts, strict=True)
+        ),
+    )
+    base = next(iter(ids.values()), 0)
+    index.add_evidence(
+        [
+            (first + value, starts[engagement], base + engagement)
+            for engagement, value in zip(
+                evidence.row_engagement.tolist(),
+                evidence.row_value.tolist(),
+                strict=True,
+            )
+        ]
+    )
+    index.share(
+        (),
+        [
+            (first + value, naming.ids[label])
+            for value, label in zip(
+                shared_value.tolist(), shared_label.tolist(), strict=True
+            )
+            if crowded[value]
+        ],
+    )
