@@ -5,7 +5,6 @@ threads as like; it lets `concurrency` calls out at a time. What the answers mea
 said in `wire` and judged in `extract`.
 """
 
-import ipaddress
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import BoundedSemaphore, Lock
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx
 import tenacity
 
 from journeyport import wire
+from journeyport.access import AccountAccess, SourceConfig, check, is_loopback
 from journeyport.clock import Clock, SystemClock
 from journeyport.errors import (
     AccessError,
@@ -31,59 +30,17 @@ from journeyport.errors import (
 )
 from journeyport.pacing import CEILING, START, Pace, Tally
 
+__all__ = [
+    "AccountAccess",
+    "RefusedError",
+    "SourceClient",
+    "SourceConfig",
+    "is_loopback",
+]
+
 _TRANSIENT = {408, 425, 500, 502, 503, 504}
 _LIFE = 900.0
 """Seconds a token lives where the answer does not say."""
-
-
-@dataclass(frozen=True)
-class AccountAccess:
-    """One account and what opens it; user name and password only where it needs them.
-
-    Attributes:
-        account_id: six letters.
-        client_id: the OAuth client.
-        client_secret: its secret.
-        app_key: the application key sent with every call.
-        username: a user with the role Agent, for the password grant.
-        password: that user's password.
-    """
-
-    account_id: str
-    client_id: str
-    client_secret: str = field(repr=False)
-    app_key: str = field(repr=False)
-    username: str | None = field(default=None, repr=False)
-    password: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True)
-class SourceConfig:
-    """How the source is reached.
-
-    Attributes:
-        base_url: scheme and host; plain http only on loopback.
-        accounts: the accounts that may be read.
-        concurrency: calls under way at a time, over all accounts.
-        rate: calls per second to begin with; None: 2, and no limit on loopback.
-        ceiling: calls per second that the rate creeps up to at most; None: 10.
-        budget: calls that may be made in all; None: no limit.
-        timeout: seconds to wait for a connection or an answer.
-        attempts: how often one call is tried.
-        longest_wait: seconds above which a Retry-After ends the run instead.
-        trust_env: take proxy and CA bundle from the environment; off on loopback.
-    """
-
-    base_url: str
-    accounts: tuple[AccountAccess, ...]
-    concurrency: int = 4
-    rate: float | None = None
-    ceiling: float | None = None
-    budget: int | None = None
-    timeout: float = 30.0
-    attempts: int = 8
-    longest_wait: float = 300.0
-    trust_env: bool = True
 
 
 class RefusedError(PermanentError):
@@ -145,7 +102,7 @@ class SourceClient:
         clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        loopback = _checked(config)
+        loopback = check(config)
         self.config = config
         self.tally = Tally(config.budget)
         self._clock = clock or SystemClock()
@@ -412,35 +369,3 @@ def _unreachable(error: httpx.HTTPError, base_url: str) -> JourneyportError:
     if isinstance(error, httpx.ProxyError):
         return _AgainError("The proxy of HTTPS_PROXY does not let the call through.")
     return _AgainError(f"{base_url} does not answer ({type(error).__name__}).")
-
-
-def _checked(config: SourceConfig) -> bool:
-    """Whether the source is on loopback; refuses what could never work."""
-    parts = urlsplit(config.base_url)
-    loopback = is_loopback(parts.hostname or "")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise SettingsError("JOURNEYPORT_SOURCE_URL must be https:// and a host.")
-    if parts.scheme == "http" and not loopback:
-        raise SettingsError(
-            "JOURNEYPORT_SOURCE_URL is plain http; only https keeps the secrets safe."
-        )
-    for access in config.accounts:
-        wire.account_path(access.account_id)
-        for name in ("client_id", "client_secret", "app_key"):
-            value = getattr(access, name)
-            if not value or not value.isprintable() or not value.isascii():
-                raise SettingsError(
-                    f"JOURNEYPORT_{name.upper()} of account {access.account_id} is "
-                    "empty or holds characters that no key has; a line end, perhaps."
-                )
-    return loopback
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name is this machine itself."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -7,11 +7,12 @@ from datetime import timedelta
 from model_source import ACCOUNT, LAG, SETTLE, ModelSource, Traits
 
 from journeyport.extract.checks import Breach
-from journeyport.extract.landing import split
 from journeyport.extract.opening import day_bounds, open_account
+from journeyport.extract.planning import split
 from journeyport.extract.report import ExtractOptions
 from journeyport.extract.rules import ALL
-from journeyport.extract.walk import Proof, Walk, Window
+from journeyport.extract.walk import Walk
+from journeyport.extract.window import Proof, Window
 from journeyport.wire import Ask
 
 

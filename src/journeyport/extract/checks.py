@@ -6,6 +6,7 @@ What follows from a broken assumption is decided in `walk`.
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
+from typing import NamedTuple
 
 from journeyport.extract.rules import Rules
 from journeyport.wire import SECOND, Answer, Ask, Row
@@ -101,3 +102,33 @@ def _lies(ask: Ask, distinct: int, total: int) -> bool:
     if distinct > total:
         return True
     return distinct == 0 and total > 0 and ask.page_number == 1
+
+
+class Oldest(NamedTuple):
+    """The row an answer ends with, as far as a bound needs it."""
+
+    key: str
+    start: datetime
+    upper: datetime
+
+
+def oldest_of(answer: Answer) -> Oldest | None:
+    """The last row that has a date; in an answer in order, the oldest."""
+    for row in reversed(answer.rows):
+        if row.start is not None and row.upper is not None:
+            return Oldest(row.key, row.start, row.upper)
+    return None
+
+
+def absent(answer: Answer, wider: Answer, bound: datetime) -> set[str]:
+    """Rows up to the bound that a wider answer shows and this one should have held."""
+    shown = {row.key for row in answer.rows}
+    oldest = oldest_of(answer)
+    return {
+        row.key
+        for row in wider.rows
+        if row.start is not None
+        and row.start <= bound
+        and row.key not in shown
+        and (oldest is None or row.start > oldest.start)
+    }

@@ -5,19 +5,16 @@ window's documents lie in the lake before the state calls it done. A walk that w
 off is gone on with where its windows ended. Which days to walk is decided elsewhere.
 """
 
-import math
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from itertools import pairwise
 from threading import Event
 from typing import Any
 
 from journeyport.clock import Clock
 from journeyport.errors import ArgumentError, JourneyportError
-from journeyport.extract.checks import disorder
 from journeyport.extract.documents import REST, DayStore, Storing
 from journeyport.extract.opening import (
     Opening,
@@ -25,6 +22,7 @@ from journeyport.extract.opening import (
     day_bounds,
     open_account,
 )
+from journeyport.extract.planning import gaps, split
 from journeyport.extract.report import (
     DayLanding,
     ExtractOptions,
@@ -32,12 +30,13 @@ from journeyport.extract.report import (
     Progress,
     Source,
 )
-from journeyport.extract.walk import Proof, Walk, Window, WindowResult
+from journeyport.extract.walk import Walk
+from journeyport.extract.window import Proof, Window, WindowResult
 from journeyport.lake import Lake
 from journeyport.state import State, leases, watch, windows
 from journeyport.state.watch import Watched
 from journeyport.state.windows import OpenWalk, WalkedDay, WalkedWindow
-from journeyport.wire import SECOND, Answer, Ask, floor_to
+from journeyport.wire import Answer, Ask
 
 _PATIENCE = 30.0
 """Seconds between two looks at the leases while windows are under way."""
@@ -130,49 +129,61 @@ class _Landing:
     lease: leases.Lease
     progress: Progress | None
     _stop: Event = field(default_factory=Event)
+    _failure: JourneyportError | None = None
 
     def walk(
         self, days: Sequence[date]
     ) -> tuple[list[DayLanding], JourneyportError | None]:
         """Walk the days: how those ended that did, and what stopped the rest."""
         done: list[DayLanding] = []
-        failure: JourneyportError | None = None
+        with ThreadPoolExecutor(self.options.concurrency) as pool:
+            try:
+                self._walk(pool, days, done)
+            except BaseException:
+                self._stop.set()  # or the pool would walk on to the end
+                raise
+        return done, self._failure
+
+    def _walk(
+        self, pool: ThreadPoolExecutor, days: Sequence[date], done: list[DayLanding]
+    ) -> None:
         waiting: deque[tuple[_Day, Walk | None]] = deque()
         running: dict[Future[list[Walk]], _Day] = {}
         upcoming = deque(days)
-        with ThreadPoolExecutor(self.options.concurrency) as pool:
-            while upcoming or waiting or running:
-                while len(running) < self.options.concurrency and failure is None:
-                    if not waiting:
-                        if not upcoming:
-                            break
-                        waiting.append((self._begin(upcoming.popleft()), None))
-                    day, walk = waiting.popleft()
-                    running[pool.submit(self._task, day, walk)] = day
-                if not running:
+        while True:
+            while len(running) < self.options.concurrency and not self._failure:
+                if not waiting and upcoming:
+                    waiting.append((self._begin(upcoming.popleft()), None))
+                if not waiting:
                     break
-                finished, _ = wait(running, _PATIENCE, FIRST_COMPLETED)
-                self.lease.renew_in_time()
-                for future in finished:
-                    day = running.pop(future)
-                    try:
-                        more = future.result()
-                    except _StoppedError:
-                        continue
-                    except JourneyportError as error:
-                        failure = failure or error
-                        self._stop.set()
-                        continue
-                    except BaseException:
-                        self._stop.set()
-                        raise
-                    day.left += len(more) - 1
-                    waiting.extendleft((day, walk) for walk in more)
-                    if day.left == 0:
-                        done.append(self._end(day))
-                        if self.progress is not None:
-                            self.progress(self.to.account, len(done), len(days))
-        return done, failure
+                day, walk = waiting.popleft()
+                running[pool.submit(self._task, day, walk)] = day
+            if not running:
+                return
+            finished, _ = wait(running, _PATIENCE, FIRST_COMPLETED)
+            self.lease.renew_in_time()
+            for future in finished:
+                day = running.pop(future)
+                walks = self._walks_of(future)
+                if walks is None:
+                    continue
+                day.left += len(walks) - 1
+                waiting.extendleft((day, walk) for walk in walks)
+                if day.left == 0:
+                    done.append(self._end(day))
+                    if self.progress is not None:
+                        self.progress(self.to.account, len(done), len(days))
+
+    def _walks_of(self, future: Future[list[Walk]]) -> list[Walk] | None:
+        """The walks a task found necessary; None of one that failed or was stopped."""
+        try:
+            return future.result()
+        except _StoppedError:
+            return None
+        except JourneyportError as error:
+            self._failure = self._failure or error
+            self._stop.set()
+            return None
 
     def _begin(self, day: date) -> _Day:
         """A new walk, or one that was cut off not long ago."""
@@ -355,39 +366,3 @@ def is_frozen(day: date, end: datetime, options: ExtractOptions) -> bool:
     """Whether the source may have let the day go: its silence then means nothing."""
     kept = options.retention_days
     return kept is not None and (end.date() - day).days >= kept
-
-
-def split(window: Window, answer: Answer, options: ExtractOptions) -> list[Window]:
-    """The window in equal spans of time, oldest first, by what its answer counts.
-
-    The newest part ends where the window ends, so that the answer belongs to it.
-    """
-    dates = [row.start for row in answer.rows if row.start is not None]
-    parts = math.ceil((answer.total or 0) / options.window_rows)
-    parts = min(parts, options.concurrency)
-    if parts < 2 or not dates or disorder(answer):
-        return [window]
-    reached = min(dates)
-    cuts = {
-        floor_to(window.lo + (reached - window.lo) * part / parts, SECOND)
-        for part in range(1, parts)
-    }
-    inner = sorted(cut for cut in cuts if window.lo < cut < window.hi)
-    ends = [window.lo, *inner, window.hi]
-    return [replace(window, lo=lo, hi=hi) for lo, hi in pairwise(ends)]
-
-
-def gaps(
-    bounds: tuple[datetime, datetime], done: Sequence[WalkedWindow]
-) -> list[tuple[datetime, datetime]]:
-    """What of the bounds no window covers, oldest first, edges included."""
-    lo, hi = bounds
-    found: list[tuple[datetime, datetime]] = []
-    reached = lo
-    for window in sorted(done, key=lambda one: one.window_from):
-        if window.window_from > reached:
-            found.append((reached, window.window_from))
-        reached = max(reached, window.window_to)
-    if reached < hi:
-        found.append((reached, hi))
-    return found

@@ -11,7 +11,7 @@ from journeyport.client import RefusedError
 from journeyport.errors import SettingsError
 from journeyport.extract.checks import Breach, breaches
 from journeyport.extract.report import ALL_ENGAGEMENTS, ExtractOptions, Source
-from journeyport.extract.walk import Seen
+from journeyport.extract.window import Seen
 from journeyport.lake import Lake
 from journeyport.wire import SECOND, Ask, floor_to
 

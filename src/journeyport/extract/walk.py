@@ -7,14 +7,22 @@ a file or the time; what an answer breaks is found in `checks`.
 """
 
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
-from journeyport.extract.checks import Breach, breaches, disorder, within
+from journeyport.extract.checks import (
+    Breach,
+    Oldest,
+    absent,
+    breaches,
+    disorder,
+    oldest_of,
+    within,
+)
 from journeyport.extract.rules import ALL, Rules
+from journeyport.extract.window import Proof, Seen, Window, WindowResult
 from journeyport.wire import (
     MILLISECOND,
     PAGE,
@@ -39,91 +47,13 @@ erasures and inserts at once as make a walk look short seldom do so eight times.
 _PAGES = 400
 """Pages of one tick after which it is given up: 20,000 rows dated alike."""
 
-_KNOWN = 3
-"""Engagements remembered as known to exist."""
-
-Steps = Generator[Ask, Answer, "WindowResult"]
+Steps = Generator[Ask, Answer, WindowResult]
 _Part = Generator[Ask, Answer, None]
 _Asked = Generator[Ask, Answer, Answer]
 
 
-class Proof(StrEnum):
-    """How a window was shown to be complete; the later, the weaker."""
-
-    PROVEN = "PROVEN"
-    """By short pages and totals."""
-    PROVEN_BY_REREAD = "PROVEN_BY_REREAD"
-    """A tick of it by two identical reads in a row."""
-    UNPROVEN = "UNPROVEN"
-    """Not."""
-
-    @staticmethod
-    def weakest(proofs: "Sequence[Proof]") -> "Proof":
-        """The weakest of some; PROVEN of none."""
-        return max(proofs, key=list(Proof).index, default=Proof.PROVEN)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What one walk covers: `[lo, hi]`, both included, under one base filter."""
-
-    lo: datetime
-    hi: datetime
-    channels: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class WindowResult:
-    """What a walk found out about its window.
-
-    Attributes:
-        window: what was walked.
-        calls: questions asked.
-        ids: the engagements found in it.
-        proof: how complete it is.
-        breaches: assumptions that answers broke, with how often.
-    """
-
-    window: Window
-    calls: int
-    ids: frozenset[str]
-    proof: Proof
-    breaches: dict[str, int]
-
-
-@dataclass
-class Seen:
-    """What the walks of one account in one run learn for each other.
-
-    Attributes:
-        largest: the most rows seen in an answer; a page that long may be full.
-        total_trusted: no total was caught lying.
-        canary: a question that had rows in this run.
-        known: engagements that an answer of this run showed.
-    """
-
-    largest: int = 0
-    total_trusted: bool = True
-    canary: Ask | None = None
-    known: tuple[str, ...] = ()
-
-    def learn(self, ask: Ask, answer: Answer) -> None:
-        """Take in one answer that can be used."""
-        self.largest = max(self.largest, len(answer.rows))
-        if answer.rows and self.canary is None and ask.page_number == 1:
-            self.canary = ask
-            ids = (row.id for row in answer.rows if row.id is not None)
-            self.known = tuple(ids)[:_KNOWN]
-
-
 class _UnprovenError(Exception):
     pass
-
-
-class _Oldest(NamedTuple):
-    key: str
-    start: datetime
-    upper: datetime
 
 
 @dataclass
@@ -222,7 +152,7 @@ class Walk:
                 return
             if self._closed(answer):
                 return
-            last = _oldest(answer)
+            last = oldest_of(answer)
             if last is None and answer.rows:
                 self._unproven(Breach.UNDATED)
             following = self._bound(last) if last is not None else bound
@@ -253,7 +183,7 @@ class Walk:
 
         No total of this window takes them in, so they are counted on their own.
         """
-        oldest = _oldest(answer)
+        oldest = oldest_of(answer)
         if oldest is None or not self.rules.count or not self.seen.total_trusted:
             return True
         lo = ceil_to(oldest.upper, self._tick) + self._tick
@@ -270,7 +200,7 @@ class Walk:
             yield from self._read_tick(max(lo, below), bound)
         return below
 
-    def _bound(self, oldest: _Oldest) -> datetime:
+    def _bound(self, oldest: Oldest) -> datetime:
         """Where the next question ends: the oldest row's own tick."""
         if not self.rules.round_up:
             return floor_to(oldest.start, self._tick)
@@ -353,10 +283,10 @@ class Walk:
 
     # the row that gave the bound
 
-    def _lacks(self, answer: Answer, row: _Oldest, bound: datetime) -> bool:
+    def _lacks(self, answer: Answer, row: Oldest, bound: datetime) -> bool:
         if not self.rules.bound_row or any(r.key == row.key for r in answer.rows):
             return False
-        oldest = _oldest(answer)
+        oldest = oldest_of(answer)
         # A full page within one tick need not hold this very row of the tick.
         return oldest is None or oldest.start < bound - self._tick
 
@@ -370,12 +300,12 @@ class Walk:
         """
         wider = floor_to(bound, SECOND) + SECOND
         again = yield from self._ask(lo, wider)
-        absent = _absent(answer, again, bound)
-        reached = _oldest(again)
-        if not absent and (reached is None or reached.start < bound - self._tick):
+        lacking = absent(answer, again, bound)
+        reached = oldest_of(again)
+        if not lacking and (reached is None or reached.start < bound - self._tick):
             return bound, answer
         third = yield from self._ask(lo, bound)
-        if absent & {row.key for row in third.rows}:
+        if lacking & {row.key for row in third.rows}:
             self._notes[Breach.STALE] += 1
             return bound, third
         self._coarse()
@@ -458,25 +388,3 @@ class Walk:
     def _unproven(self, breach: Breach) -> NoReturn:
         self._notes[breach] += 1
         raise _UnprovenError
-
-
-def _oldest(answer: Answer) -> _Oldest | None:
-    """The last row that has a date; in an answer in order, the oldest."""
-    for row in reversed(answer.rows):
-        if row.start is not None and row.upper is not None:
-            return _Oldest(row.key, row.start, row.upper)
-    return None
-
-
-def _absent(answer: Answer, wider: Answer, bound: datetime) -> set[str]:
-    """Rows up to the bound that a wider answer shows and this one should have held."""
-    shown = {row.key for row in answer.rows}
-    oldest = _oldest(answer)
-    return {
-        row.key
-        for row in wider.rows
-        if row.start is not None
-        and row.start <= bound
-        and row.key not in shown
-        and (oldest is None or row.start > oldest.start)
-    }
