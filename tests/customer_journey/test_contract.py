@@ -68,14 +68,14 @@ def test_schemathesis_finds_nothing_but_what_the_contract_excuses(tmp_path, serv
                 *("--config-file", str(HERE / "schemathesis.toml")),
                 *("run", str(CONTRACT), "--url", url, "--checks", "all"),
                 *("--phases", "examples,coverage,fuzzing,stateful"),
-                *("--max-examples", "5", "--seed", "1"),
+                *("--max-examples", "7", "--seed", "1"),
                 *("-H", asked[0], "-H", asked[1]),
             ],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=280,
             check=False,
         )
     assert run.returncode == 0, run.stdout[-6000:]

@@ -441,7 +441,7 @@ def modelled(tmp_path_factory, serving):
 
 
 def test_every_read_equals_the_model_after_random_writes(modelled):
-    drive(modelled, examples=12, steps=40)
+    drive(modelled, examples=10, steps=35)
 
 
 @pytest.mark.soak
