@@ -10,6 +10,7 @@ from journeyport.identity.diff import AccountDiff, diff
 from journeyport.identity.diff import render as render_diff
 from journeyport.identity.explain import Explanation, explain
 from journeyport.identity.explain import render as render_explanation
+from journeyport.identity.overview import Overview, broken_laws, overview
 from journeyport.identity.report import AccountReport, IdentityReport
 from journeyport.identity.resolve import IDENTITY_TABLES, resolve
 from journeyport.identity.rules import (
@@ -28,13 +29,16 @@ __all__ = [
     "Explanation",
     "IdentityConfig",
     "IdentityReport",
+    "Overview",
     "Proposal",
     "add_rule",
+    "broken_laws",
     "compare",
     "diff",
     "explain",
     "list_rules",
     "load_config",
+    "overview",
     "parse_identifier",
     "render_diff",
     "render_explanation",
