@@ -38,7 +38,7 @@ def daily_tables(
             site.run(context.run),
             rules=site.rules,
             # A night makes what something came for; whoever chose days gets those.
-            days=[] if context.job_name == "nightly" else days,
+            days=None if context.job_name == "nightly" else days,
             strengths=site.identity.strengths,
             policy=site.options.policy.hash,
             landed=site.landed,

@@ -4,6 +4,7 @@ Only account-days that are proved and sound are delivered; the others are held b
 named, and the run ends red by them.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -26,12 +27,16 @@ DELIVERABLE = (windows.PROVED, windows.PARTIAL, windows.RELEASED)
 """The certificates under which an account-day may be delivered."""
 
 
+OUTDATED = "OUTDATED"
+"""The files are no longer those that the certificate names."""
+
+
 @dataclass(frozen=True)
 class Checked:
     """What may be delivered of the account-days asked for, and what may not.
 
     Attributes:
-        statuses: each account-day's certificate; None: it has none.
+        statuses: each account-day's certificate, or OUTDATED; None: it has none.
         verdicts: what the guards said.
     """
 
@@ -69,8 +74,7 @@ def check(
     wanted = list(account_days)
     statuses: dict[tuple[str, date], str | None] = {}
     for account, day in wanted:
-        held = certificates.latest(run.state, account, day)
-        statuses[account, day] = held.status if held else None
+        statuses[account, day] = _status(run, account, day)
     verdicts = guards.judge(
         run.lake,
         run.state,
@@ -318,11 +322,26 @@ def told(report: IdentityReport) -> dict[str, Any]:
     }
 
 
+def _status(run: Run, account: str, day: date) -> str | None:
+    held = certificates.latest(run.state, account, day)
+    manifest = run.lake.manifest(account, day)
+    if held is None or manifest is None:
+        return None
+    named = {one["table"]: one["sha256"] for one in json.loads(held.document)["files"]}
+    there = {name: facts.sha256 for name, facts in manifest.tables.items()}
+    return held.status if named == there else OUTDATED
+
+
 def _unproved(account: str, day: date, checked: Checked) -> str:
     if checked.statuses[account, day] is None:
         return (
             f"{day} of account {account} was never proved complete, so it is held "
             "back; export it from the source."
+        )
+    if checked.statuses[account, day] == OUTDATED:
+        return (
+            f"{day} of account {account} is held back: its files are not those that "
+            "its certificate names; export it again."
         )
     return (
         f"{day} of account {account} is held back: it could not be proved complete; "

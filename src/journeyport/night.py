@@ -240,7 +240,7 @@ def conform(
     run: Run,
     *,
     rules: Sequence[AccountRules],
-    days: Sequence[date],
+    days: Sequence[date] | None,
     strengths: Mapping[str, str],
     policy: str,
     landed: Landed | None,
@@ -248,6 +248,14 @@ def conform(
     """Make the tables of these days, and of others that something landed for.
 
     Each day's certificate is issued as soon as its files are there to be named in it.
+
+    Args:
+        run: the run.
+        rules: how each account's documents are read.
+        days: these days; None: those that were written under other rules than now.
+        strengths: our identifier strengths, by type.
+        policy: the field policy in force.
+        landed: what came from the source in this run.
     """
     made = Made()
 
@@ -255,13 +263,19 @@ def conform(
         name = account.account_id
         there = set(run.lake.raw_days(name))
         there |= {walked.day for walked in windows.days_of(run.state, name)}
-        wanted = sorted((set(days) & there) | set(pending.of(run.state, name)))
+        used = _strengths(run.lake, name, strengths, landed)
+        chosen = set(pending.of(run.state, name))
+        if days is None:
+            chosen |= set(normalise.stale_days(run.lake, account, used))
+        else:
+            chosen |= set(days) & there
+        wanted = sorted(chosen)
         reports = normalise.conform_days(
             run.lake,
             account,
             _leased(run, name, wanted),
             run_id=run.run_id,
-            strengths=_strengths(run.lake, name, strengths, landed),
+            strengths=used,
             policy=policy,
         )
         for number, report in enumerate(reports, start=1):

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from journeyport import environment, rehearsal
-from journeyport.checklist import COUNTS_MATCH
+from journeyport.checklist import CERTIFIED, COUNTS_MATCH
 from journeyport.lake import Lake
 from journeyport.tables import DAILY
 from pipelines import conformed, delivery
@@ -240,7 +240,10 @@ def test_a_check_that_holds_everything_back_blocks_delivery(spoilt):
     place = spoilt(*rehearsal.ACCOUNTS)
     result = guarded(place)
     assert not result.success
-    assert warned(result) == {("participants", COUNTS_MATCH): "ERROR"}
+    assert warned(result) == {
+        ("participants", COUNTS_MATCH): "ERROR",
+        ("engagements", CERTIFIED): "ERROR",
+    }
     assert not [
         event
         for event in result.all_events
@@ -253,7 +256,10 @@ def test_a_check_that_holds_one_account_back_lets_the_others_pass(spoilt):
     before = place.warehouse("SELECT account_id, count(*) FROM participants GROUP BY 1")
     result = guarded(place)
     assert result.success
-    assert warned(result) == {("participants", COUNTS_MATCH): "WARN"}
+    assert warned(result) == {
+        ("participants", COUNTS_MATCH): "WARN",
+        ("engagements", CERTIFIED): "WARN",
+    }
     (loaded,) = result.asset_materializations_for_node("warehouse")
     assert loaded.metadata["account-days"].value == 1
     after = place.warehouse("SELECT account_id, count(*) FROM participants GROUP BY 1")
