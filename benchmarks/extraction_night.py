@@ -1,10 +1,11 @@
 """What the calls of a normal night are spent on, and what they bring.
 
-    python benchmarks/extraction_night.py --engagements 28000 --days 14
+    python benchmarks/extraction_night.py --daily 2000 --days 14 --nights 3
 
-The local service is loaded as of a first night; then, night after night, a day passes,
-a day's engagements arrive and open ones are completed or updated. Printed are calls by
-purpose, engagements the calls showed, and distinct new versions per call.
+The local service holds all days from the start and its clock is set back to the first
+night; then, night after night, a day passes, and some engagements are completed,
+updated or back-dated. Printed are calls by purpose, engagements the calls showed, and
+distinct new versions per call.
 """
 
 import argparse
@@ -31,16 +32,17 @@ PURPOSES = ("token", "opening", "walk", "watch", "audit")
 def main() -> None:
     """Run the nights and print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engagements", type=int, default=28_000)
-    parser.add_argument("--days", type=int, default=14)
+    parser.add_argument("--daily", type=int, default=2_000, help="engagements")
+    parser.add_argument("--days", type=int, default=14, help="of the first load")
     parser.add_argument("--nights", type=int, default=3)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(sys.executable, "-m", "customer_journey", "serve", "--port", "0"),
             *("--database", f"{folder}/journey.db", "--accounts", ACCOUNT),
-            *("--engagements", str(chosen.engagements), "--days", str(chosen.days)),
-            *("--clock", NOW.isoformat()),
+            *("--engagements", str(chosen.daily * (chosen.days + chosen.nights))),
+            *("--days", str(chosen.days + chosen.nights)),
+            *("--clock", (NOW + timedelta(days=chosen.nights)).isoformat()),
         ]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -50,7 +52,7 @@ def main() -> None:
             nights(json.loads(process.stdout.readline()), Path(folder), chosen)
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def nights(told: dict, folder: Path, chosen: argparse.Namespace) -> None:
@@ -64,11 +66,14 @@ def nights(told: dict, folder: Path, chosen: argparse.Namespace) -> None:
     options = extract.ExtractOptions(first_day=first)
     print(f"| night | {' | '.join(PURPOSES)} | all | shown | new | new a call |")
     print(f"| --- |{' ---: |' * (len(PURPOSES) + 4)}")
-    with httpx.Client(base_url=told["admin_url"], trust_env=False, timeout=120) as http:
+    with httpx.Client(
+        base_url=told["admin_url"], trust_env=False, timeout=None
+    ) as http:
         for night in range(chosen.nights + 1):
             now = NOW + timedelta(days=night)
+            http.post("/clock", json={"now": now.isoformat()}).raise_for_status()
             if night:
-                a_day_passes(http, now, chosen.engagements // chosen.days)
+                a_day_passes(http, now)
             clock = SetClock(now)
             config = SourceConfig(told["url"], (access,))
             with SourceClient(config, clock) as source:
@@ -97,24 +102,21 @@ def nights(told: dict, folder: Path, chosen: argparse.Namespace) -> None:
     state.close()
 
 
-def a_day_passes(http: httpx.Client, now: datetime, engagements: int) -> None:
-    """A day's engagements arrive; open ones are completed, some updated."""
-
-    def change(action: str, count: int, start: datetime) -> None:
+def a_day_passes(http: httpx.Client, now: datetime) -> None:
+    """Open engagements are completed, some are updated, a few come late."""
+    for action, count, days in (
+        ("complete", 60, 2),
+        ("update", 40, 10),
+        ("back-date", 5, 5),
+    ):
         body = {
             "account": ACCOUNT,
             "action": action,
             "count": count,
-            "start": start.isoformat(),
+            "start": (now - timedelta(days=days)).isoformat(),
             "end": (now - timedelta(minutes=10)).isoformat(),
         }
         http.post("/changes", json=body).raise_for_status()
-
-    http.post("/clock", json={"now": now.isoformat()}).raise_for_status()
-    change("insert", engagements, now - timedelta(days=1))
-    change("complete", engagements // 2, now - timedelta(days=2))
-    change("update", engagements // 20, now - timedelta(days=10))
-    change("back-date", 5, now - timedelta(days=5))
 
 
 if __name__ == "__main__":

@@ -29,9 +29,14 @@ BUSY = Traits(rows=80, churn=0.7, micro=True)
 )
 def test_after_calm_nights_the_tables_are_the_source(world, seed, traits):
     here = world(seed, traits, lookback_days=3)
+    before = {}
     for _ in range(3):
         report = here.night()
         assert report.failure is None
+        held = here.versions()
+        older = {key for key in held.keys() & before.keys() if held[key] < before[key]}
+        assert not older
+        before = held
         deleted = {
             key
             for key in here.deleted()
