@@ -86,9 +86,12 @@ def sandbox(org: Sandbox) -> Sandbox:
     org.admin("DELETE", "/faults")
     org.admin("DELETE", "/clock")
     for name in OBJECTS:
-        for row in org.rows(name):
-            org.remove(name, row["Id"])
-        org.admin("DELETE", f"/bin/{name}")
+        held = org.rows(name, deleted=True)
+        for row in held:
+            if not row["IsDeleted"]:
+                org.remove(name, row["Id"])
+        if held:
+            org.admin("DELETE", f"/bin/{name}")
     org.admin("DELETE", "/calls")
     return org
 

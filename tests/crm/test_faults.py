@@ -19,8 +19,8 @@ from journeyport.state import leases, rejects
 
 @pytest.fixture
 def ready(world, sandbox):
-    """Six matched customers with an engagement each, in an org approved before."""
-    for n in range(6):
+    """Three matched customers with an engagement each, in an org approved before."""
+    for n in range(3):
         sandbox.add("Contact", {"LastName": f"P{n}", "Email": f"c{n}@example.org"})
         world.person(f"c{n}", n)
     world.write()
@@ -41,11 +41,11 @@ def in_step(world) -> bool:
     with crm.connect(world.config) as org:
         mapping = crm.load_mapping(None)
         report = crm.verify(world.lake, world.state, org, mapping, clock=world.clock)
-    return report.ok and report.counts["JP_Engagement__c"]["in step"] == 12
+    return report.ok and report.counts["JP_Engagement__c"]["in step"] == 6
 
 
 def bulk(world):
-    world.config = replace(world.config, bulk_from=5)
+    world.config = replace(world.config, bulk_from=2)
 
 
 @pytest.mark.parametrize("by", ["collections", "bulk"])
@@ -109,7 +109,7 @@ def test_a_broken_off_job_is_taken_up_by_its_id(approved, sandbox):
 
 def test_rows_a_failed_job_left_go_out_all_the_same(approved, sandbox):
     bulk(approved)
-    sandbox.admin("POST", "/faults", {"kind": "job_failed", "rows": 2})
+    sandbox.admin("POST", "/faults", {"kind": "job_failed", "rows": 1})
     report = approved.night()
     assert report.applied.status == "APPLIED"
     assert in_step(approved)
@@ -160,7 +160,7 @@ def test_a_second_writer_is_kept_out(ready, sandbox):
 @pytest.mark.parametrize(
     ("guards", "words"),
     [
-        ({"records": 3}, "12 records are more than the 3"),
+        ({"records": 2}, "6 records are more than the 2"),
         ({"calls": 1}, "API calls are more than the 1"),
         ({"calls_share": 0.0}, "share of the"),
         ({"storage_share": 0.0}, "storage would be"),
@@ -197,7 +197,7 @@ def test_blanking_too_many_fields_stops_a_run(approved, sandbox):
 def test_the_suppression_list_is_looked_at_before_each_write(ready, sandbox):
     plan = ready.night().plan
     crm.suppress(
-        ready.state, "ABCDEF:c3", author="dpo", reason="objected", clock=ready.clock
+        ready.state, "ABCDEF:c2", author="dpo", reason="objected", clock=ready.clock
     )
     with crm.connect(ready.config) as org:
         ready.apply(org, plan)
@@ -205,8 +205,8 @@ def test_the_suppression_list_is_looked_at_before_each_write(ready, sandbox):
     assert report.status == "APPLIED"
     assert report.suppressed == 2
     held = {row["JP_Customer_Id__c"] for row in sandbox.rows("Contact")}
-    assert "ABCDEF:c3" not in held
-    assert len(sandbox.rows("JP_Engagement__c")) == 5
+    assert "ABCDEF:c2" not in held
+    assert len(sandbox.rows("JP_Engagement__c")) == 2
 
 
 def test_a_refused_record_rests_longer_each_time_and_ends_sent(approved, sandbox):
