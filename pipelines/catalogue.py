@@ -13,8 +13,12 @@ from journeyport import environment, tables
 from journeyport.errors import ContractError, PermanentError, TransientError
 from journeyport.schema import Column, Kind, Layout, Origin, Table
 
+_SET_DAY = environment.set_day()
+
 DAYS = dg.DailyPartitionsDefinition(
     start_date=environment.first_day().isoformat(),
+    # In a rehearsal nothing lies beyond its own day; the end is exclusive.
+    end_date=(_SET_DAY + timedelta(days=1)).isoformat() if _SET_DAY else None,
     # The open day can be exported too; it is marked PARTIAL until it is closed.
     end_offset=1,
 )

@@ -53,7 +53,7 @@ def demo(
         int, typer.Option(min=1, max=200_000, help="Engagements over both accounts.")
     ] = 5000,
     clock_days: Annotated[
-        int, typer.Option(min=0, max=300, help="Set the demo's clock so far ahead.")
+        int, typer.Option(min=0, max=60, help="Set the demo's clock so far ahead.")
     ] = 0,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what an earlier demo left.")

@@ -8,7 +8,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,18 @@ def first_day(environ: Mapping[str, str] | None = None) -> date:
         return date.fromisoformat(value)
     except ValueError:
         return FIRST_DAY
+
+
+def set_day(environ: Mapping[str, str] | None = None) -> date | None:
+    """The day on which a rehearsal's clock stands, from the environment alone.
+
+    None where no clock is set: the partitions then go on with the real one.
+    """
+    value = (os.environ if environ is None else environ).get(f"{PREFIX}CLOCK", "")
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC).date()
+    except ValueError:
+        return None
 
 
 def schedule_at(environ: Mapping[str, str] | None = None) -> tuple[str, str]:

@@ -170,6 +170,13 @@ def test_the_first_day_is_read_without_opening_a_file():
     assert environment.first_day(named) == date(2024, 2, 29)
 
 
+def test_a_rehearsal_s_day_is_read_without_opening_a_file():
+    assert environment.set_day({}) is None
+    assert environment.set_day({"JOURNEYPORT_CLOCK": "soon"}) is None
+    named = {"JOURNEYPORT_CLOCK": "2026-03-16T23:30:00-05:00"}
+    assert environment.set_day(named) == date(2026, 3, 17)
+
+
 def test_the_home_is_made_for_its_owner_only(tmp_path):
     deployment = Deployment(lambda: read(HOME=str(tmp_path / "home")))
     assert deployment.home.stat().st_mode & 0o777 == 0o700
