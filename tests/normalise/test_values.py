@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from journeyport.normalise import values
@@ -159,3 +159,72 @@ def test_seconds_between_are_null_when_missing_or_negative():
     starts = pa.array([early, late, None, early], values.INSTANT)
     ends = pa.array([late, early, late, None], values.INSTANT)
     assert values.seconds_between(starts, ends).to_pylist() == [3600.0] + [None] * 3
+
+
+digits = st.text("0123456789", min_size=5, max_size=13)
+codes = st.sampled_from([1, 7, 31, 32, 33, 34, 39, 44, 46, 49, 52, 54, 55, 61, 81, 86])
+
+
+def slowly(monkeypatch):
+    monkeypatch.setattr(values, "_plain_phone", lambda text, region: None)
+    monkeypatch.setattr(values, "_is_plain_email", lambda text: False)
+
+
+@pytest.fixture
+def library(monkeypatch):
+    """The value as the libraries alone make it, without our short cuts."""
+
+    def ask(function, *arguments):
+        with monkeypatch.context() as patched:
+            slowly(patched)
+            return function.__wrapped__(*arguments)
+
+    return ask
+
+
+quickly = settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@quickly
+@given(codes | st.integers(1, 999), digits, st.sampled_from(["US", "DE", "GB"]))
+def test_the_short_cut_for_phones_says_what_the_library_says(
+    library, code, number, region
+):
+    for text in (f"+{code}{number}", number, f"+{code} ({number[:3]}) {number[3:]}"):
+        quick = values.phone.__wrapped__(text, region)
+        assert quick == library(values.phone, text, region)
+
+
+@quickly
+@given(
+    st.from_regex(r"[A-Za-z0-9._+-]{1,12}@[a-z0-9.-]{1,12}\.[a-z]{1,5}", fullmatch=True)
+    | st.builds(
+        "{}@{}".format,
+        st.sampled_from(["ann", "a" * 64, "a" * 65, "a..b", ".a", "a."]),
+        st.sampled_from(
+            [
+                "x.test",
+                "x.local",
+                "a.arpa",
+                "x.invalid",
+                "xn--a.org",
+                "ab--c.org",
+                f"{'d' * 63}.org",
+                f"{'d' * 64}.org",
+                "localhost",
+                "x.example",
+                "-a.org",
+                "a-.org",
+                "home.arpa",
+                "x.onion",
+                "x.c0m",
+            ]
+        ),
+    )
+)
+def test_the_short_cut_for_emails_says_what_the_library_says(library, text):
+    assert values.email.__wrapped__(text) == library(values.email, text)
