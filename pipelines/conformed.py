@@ -145,5 +145,8 @@ def _result(
         check_name=rule,
         passed=not wrong,
         severity=severity,
-        metadata={"held back": [" ".join(map(str, one)) for one in wrong]},
+        metadata={
+            "account-days held back": len(wrong),
+            "which": [" ".join(map(str, one)) for one in wrong],
+        },
     )

@@ -187,6 +187,15 @@ def test_a_certificate_can_be_shown_and_checked(place, exported):
     assert "Verified" in done.out
 
 
+def test_a_night_catches_up_what_failed_before_and_ends_with_0(place, exported):
+    done = place.run("nightly")
+    assert done.code == 0, done.told
+    assert done.report["status"] == "ok"
+    assert done.report["landing"]["account_days"] == {"PROVED": 6, "PARTIAL": 2}
+    ((rows,),) = place.warehouse("SELECT count(*) FROM engagements")
+    assert rows == PLAN.engagements
+
+
 @pytest.fixture
 def spoilt(place, exported, tmp_path):
     """A copy of the home whose first day lost participants, in some accounts."""
