@@ -40,8 +40,7 @@ def opened(state: State) -> Iterator["Index"]:
 
         @sa.event.listens_for(engine, "connect")
         def _fast(connection: Any, _record: Any) -> None:
-            # A cache that names its version: what a crash leaves behind is rebuilt.
-            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA temp_store=MEMORY")
             connection.execute("PRAGMA cache_size=-65536")
 
