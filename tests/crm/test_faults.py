@@ -13,7 +13,7 @@ from journeyport.errors import (
     QuotaError,
     TransientError,
 )
-from journeyport.state import crm as memory
+from journeyport.state import crm_plans as planned
 from journeyport.state import leases, rejects
 
 
@@ -78,13 +78,13 @@ def test_an_answer_lost_for_good_is_found_by_the_same_plan(approved, sandbox):
     with pytest.raises(TransientError):
         approved.night()
     sandbox.admin("DELETE", "/faults")
-    plan = memory.plans(approved.state)[0]
+    plan = planned.plans(approved.state)[0]
     with crm.connect(approved.config) as org:
-        planned = crm.planfile.load(approved.config.plan_dir, plan.plan_id)
+        again = crm.planfile.load(approved.config.plan_dir, plan.plan_id)
         sandbox.admin("DELETE", "/calls")
-        report = approved.apply(org, planned)
+        report = approved.apply(org, again)
     assert report.status == "APPLIED"
-    assert report.writes == len(planned.actions)
+    assert report.writes == len(again.actions)
     assert in_step(approved)
 
 
@@ -94,15 +94,15 @@ def test_a_broken_off_job_is_taken_up_by_its_id(approved, sandbox):
     with pytest.raises(TransientError):
         approved.night()
     sandbox.admin("DELETE", "/faults")
-    row = memory.plans(approved.state)[0]
-    (job,) = memory.open_jobs(approved.state, row.org_id, row.plan_id)
+    row = planned.plans(approved.state)[0]
+    (job,) = planned.open_jobs(approved.state, row.org_id, row.plan_id)
     before = len(sandbox.admin("GET", "/calls"))
     with crm.connect(approved.config) as org:
-        planned = crm.planfile.load(approved.config.plan_dir, row.plan_id)
-        report = approved.apply(org, planned)
+        again = crm.planfile.load(approved.config.plan_dir, row.plan_id)
+        report = approved.apply(org, again)
     assert before
     assert report.status == "APPLIED"
-    assert not memory.open_jobs(approved.state, row.org_id, row.plan_id)
+    assert not planned.open_jobs(approved.state, row.org_id, row.plan_id)
     assert in_step(approved)
     assert job.object_name in {"Contact", "JP_Engagement__c"}
 
@@ -120,10 +120,10 @@ def test_a_used_up_quota_stops_the_run_and_the_plan_goes_on_later(approved, sand
     sandbox.admin("POST", "/faults", fault)
     with pytest.raises(QuotaError, match="go on with the same plan"):
         approved.night()
-    row = memory.plans(approved.state)[0]
+    row = planned.plans(approved.state)[0]
     with crm.connect(approved.config) as org:
-        planned = crm.planfile.load(approved.config.plan_dir, row.plan_id)
-        assert approved.apply(org, planned).status == "APPLIED"
+        again = crm.planfile.load(approved.config.plan_dir, row.plan_id)
+        assert approved.apply(org, again).status == "APPLIED"
     assert in_step(approved)
 
 

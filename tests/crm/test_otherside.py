@@ -191,9 +191,9 @@ def content(row):
 
 
 def newest(world):
-    from journeyport.state import crm as memory
+    from journeyport.state import crm_plans as planned
 
-    return memory.plans(world.state)[0].plan_id
+    return planned.plans(world.state)[0].plan_id
 
 
 def test_verify_tells_drift_and_mends_nothing(world, sandbox, pair):

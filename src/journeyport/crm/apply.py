@@ -27,7 +27,8 @@ from journeyport.errors import ArgumentError
 from journeyport.lake import Lake
 from journeyport.state import State, leases, rejects
 from journeyport.state import crm as memory
-from journeyport.state.crm import PlanRow
+from journeyport.state import crm_plans as planned
+from journeyport.state.crm_plans import PlanRow
 from journeyport.state.warehouse import record_delivery
 
 
@@ -92,7 +93,7 @@ def apply_plan(
 
 def _still_due(push: Push) -> list[Action]:
     """What of the plan was neither accepted nor refused by an earlier call."""
-    done = memory.writes(push.state, push.plan.plan_id)
+    done = planned.writes(push.state, push.plan.plan_id)
     left = [a for a in push.plan.actions if a.number not in done]
     due: list[Action] = []
     for rule in push.mapping.objects:
@@ -113,9 +114,9 @@ def _still_due(push: Push) -> list[Action]:
 
 def _chosen(push: Push, left: Sequence[Action], *, confirm: bool) -> Sequence[Action]:
     """All that is due; in an org not confirmed yet, the first few, then none."""
-    if memory.is_confirmed(push.state, push.org_id):
+    if planned.is_confirmed(push.state, push.org_id):
         return left
-    if memory.was_tried(push.state, push.org_id):
+    if planned.was_tried(push.state, push.org_id):
         return left if confirm else ()
     places = {rule.name: place for place, rule in enumerate(push.mapping.objects)}
     by_customer = sorted(
@@ -138,11 +139,11 @@ def _end(push: Push, row: PlanRow, reason: str, *, is_trial: bool) -> str:
     whole = PARTIAL if push.outcome.unsent > 0 else APPLIED
     status = AWAITING if is_trial else whole
     with push.state.write() as connection:
-        memory.put_plan(
+        planned.put_plan(
             connection, replace(row, status=status, reason=reason, applied_at=now)
         )
         if status == APPLIED:
-            memory.approve(
+            planned.approve(
                 connection,
                 push.org_id,
                 push.plan.mapping_hash,

@@ -16,6 +16,7 @@ from journeyport.crm.protocol import Parent, Seen, Shape
 from journeyport.crm.source import Foreseen, Record
 from journeyport.errors import ContractError, SettingsError
 from journeyport.state import crm as memory
+from journeyport.state import crm_plans as planned
 from journeyport.state.crm import GONE, MOVED, SENT, Entry
 
 
@@ -164,7 +165,7 @@ def _read(draft: Draft, rule: ObjectRule, due: list[_Due]) -> dict[str, Seen]:
     new = {each.record.key: each.record for each in unseen if each.record_id is None}
     found = {s.id: s for s in draft.crm.find(rule.name, "Id", ids, rule.names)}
     binned: list[Entry] = []
-    taken_back = memory.undone(draft.state, draft.crm.org.id) if new else frozenset()
+    taken_back = planned.undone(draft.state, draft.crm.org.id) if new else frozenset()
     for seen in draft.crm.find(
         rule.name, rule.external_id, list(new), rule.names, deleted=True
     ):

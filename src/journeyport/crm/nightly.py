@@ -24,6 +24,7 @@ from journeyport.crm.salesforce import SalesforceCrm
 from journeyport.lake import Lake
 from journeyport.state import State
 from journeyport.state import crm as memory
+from journeyport.state import crm_plans as planned
 from journeyport.tables import CUSTOMER_CRM_IDS
 
 
@@ -128,7 +129,7 @@ def nightly(
             clock=clock,
             progress=progress,
         )
-        approved = memory.is_approved(state, crm.org.id, mapping.hash)
+        approved = planned.is_approved(state, crm.org.id, mapping.hash)
         applied = None
         if approved and not plan.refusals and (plan.actions or plan.foreseen):
             applied = apply_plan(

@@ -27,7 +27,9 @@ from journeyport.crm.source import Record, Selection, Source
 from journeyport.lake import Lake
 from journeyport.state import State
 from journeyport.state import crm as memory
-from journeyport.state.crm import SENT, PlanRow
+from journeyport.state import crm_plans as planned
+from journeyport.state.crm import SENT
+from journeyport.state.crm_plans import PlanRow
 
 Progress = Callable[[str, int, int], None]
 
@@ -192,7 +194,7 @@ def _finish(draft: Draft, config: CrmConfig, selection: Selection) -> Plan:
         None,
     )
     with draft.state.write() as connection:
-        memory.put_plan(connection, row)
+        planned.put_plan(connection, row)
         if not draft.actions:  # nothing waits for an apply: the reading is dealt with
             for object_name, frontier in draft.frontiers.items():
                 memory.move_frontier(connection, org.id, object_name, frontier)

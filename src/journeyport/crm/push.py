@@ -28,7 +28,9 @@ from journeyport.crm.protocol import (
 from journeyport.crm.reasons import LOCKED, in_words
 from journeyport.state import State, rejects
 from journeyport.state import crm as memory
-from journeyport.state.crm import Entry, JobRow, Rest
+from journeyport.state import crm_plans as planned
+from journeyport.state.crm import Entry, Rest
+from journeyport.state.crm_plans import JobRow
 from journeyport.state.leases import Lease
 
 
@@ -181,7 +183,7 @@ def _by_job(push: Push, actions: Sequence[Action]) -> list[Action]:
         )
         with push.state.write() as connection:
             now = push.clock.now()
-            memory.open_job(connection, push.org_id, push.plan.plan_id, row, at=now)
+            planned.open_job(connection, push.org_id, push.plan.plan_id, row, at=now)
         push.crm.fill_job(
             job_id,
             first.object_name,
@@ -195,13 +197,13 @@ def _by_job(push: Push, actions: Sequence[Action]) -> list[Action]:
 
 def resume(push: Push) -> None:
     """Book the jobs that an earlier, broken-off apply of this plan left behind."""
-    for row in memory.open_jobs(push.state, push.org_id, push.plan.plan_id):
+    for row in planned.open_jobs(push.state, push.org_id, push.plan.plan_id):
         state = push.crm.job_state(row.job_id, row.object_name)
         if state is JobState.OPEN:
             push.crm.drop_job(row.job_id, row.object_name)
         if state in (JobState.OPEN, JobState.LOST):
             with push.state.write() as connection:
-                memory.close_job(connection, push.org_id, row.job_id)
+                planned.close_job(connection, push.org_id, row.job_id)
             continue
         chosen = set(row.numbers)
         _await(push, row, [a for a in push.plan.actions if a.number in chosen])
@@ -231,7 +233,7 @@ def _await(push: Push, row: JobRow, actions: Sequence[Action]) -> list[Action]:
         unsent = {a.number for a in answers if a.verdict is Verdict.UNSENT}
         left += [action for action in actions if action.number in unsent]
     with push.state.write() as connection:
-        memory.close_job(connection, push.org_id, row.job_id)
+        planned.close_job(connection, push.org_id, row.job_id)
     return left
 
 
@@ -285,7 +287,7 @@ def _book_accepted(
     memory.book(
         connection, push.org_id, object_name, entries, run_id=push.run_id, at=now
     )
-    memory.wrote(
+    planned.wrote(
         connection,
         push.plan.plan_id,
         [

@@ -19,14 +19,15 @@ from journeyport.errors import PermanentError, StaleError
 from journeyport.lake import Lake
 from journeyport.state import State
 from journeyport.state import crm as memory
-from journeyport.state.crm import PlanRow
+from journeyport.state import crm_plans as planned
+from journeyport.state.crm_plans import PlanRow
 
 
 def standing(
     plan: Plan, state: State, crm: Crm, mapping: CrmMapping, clock: Clock
 ) -> PlanRow:
     """Refuse a plan that is of another org or mapping, too old, or done."""
-    row = memory.plan(state, plan.plan_id)
+    row = planned.plan(state, plan.plan_id)
     if row is None or row.status in (APPLIED, "UNDONE"):
         what = "is unknown to this state" if row is None else "was applied already"
         raise StaleError(f"Plan {plan.plan_id} {what}; make a new one.")

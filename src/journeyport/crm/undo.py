@@ -33,7 +33,8 @@ from journeyport.crm.values import same
 from journeyport.errors import ArgumentError, StaleError
 from journeyport.state import State, leases
 from journeyport.state import crm as memory
-from journeyport.state.crm import PlanRow, WriteRow
+from journeyport.state import crm_plans as planned
+from journeyport.state.crm_plans import PlanRow, WriteRow
 from journeyport.state.leases import Lease
 
 NEVER_DELETED = frozenset({"Contact", "Account"})
@@ -139,8 +140,8 @@ def undo(
     if not reason.strip():
         raise ArgumentError("An undo needs a reason; say why in a few words.")
     plan = load(config.plan_dir, plan_id)
-    row = memory.plan(state, plan_id)
-    done = memory.writes(state, plan_id)
+    row = planned.plan(state, plan_id)
+    done = planned.writes(state, plan_id)
     left = {n: w for n, w in done.items() if w.undone_at is None}
     if row is None or not left:
         raise StaleError(f"Plan {plan_id} has nothing in the org to take back.")
@@ -326,7 +327,7 @@ def _book(work: _Undo, rule: ObjectRule, numbers: Sequence[int]) -> None:
     now = work.clock.now()
     org_id = work.crm.org.id
     with work.state.write() as connection:
-        memory.undid(connection, work.plan.plan_id, list(numbers), at=now)
+        planned.undid(connection, work.plan.plan_id, list(numbers), at=now)
         memory.unbook(connection, org_id, rule.name, [a.key for a in actions])
         if rule.is_customer:
             closed = [
@@ -341,7 +342,7 @@ def _close(work: _Undo, row: PlanRow, reason: str) -> None:
     now = work.clock.now()
     status = row.status if work.rejected else "UNDONE"
     with work.state.write() as connection:
-        memory.put_plan(
+        planned.put_plan(
             connection, replace(row, status=status, reason=reason, applied_at=now)
         )
-        memory.revoke(connection, work.crm.org.id, work.plan.mapping_hash)
+        planned.revoke(connection, work.crm.org.id, work.plan.mapping_hash)

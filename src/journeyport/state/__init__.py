@@ -8,6 +8,7 @@ rules live with those who ask.
 from journeyport.state import (
     certificates,
     crm,
+    crm_plans,
     failures,
     identity,
     leases,
@@ -24,6 +25,7 @@ __all__ = [
     "State",
     "certificates",
     "crm",
+    "crm_plans",
     "failures",
     "identity",
     "leases",

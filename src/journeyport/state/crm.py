@@ -1,4 +1,4 @@
-"""What the CRM delivery must remember: ledger, matches, plans, approvals, jobs, rests.
+"""What the CRM delivery must remember: ledger, matches, rests, suppressions.
 
 Everything is keyed by the CRM org's own id, so that pointing journeyport at another org
 starts from nothing there. No field value is kept here: values live in plan files only.
@@ -11,9 +11,8 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from journeyport.state.store import Instant, State, metadata
+from journeyport.state.store import Instant, State, metadata, upsert
 
 _ledger = sa.Table(
     "crm_ledger",
@@ -51,55 +50,6 @@ _frontiers = sa.Table(
     sa.Column("org_id", sa.String, primary_key=True),
     sa.Column("object_name", sa.String, primary_key=True),
     sa.Column("read_to", Instant, nullable=False),
-)
-
-_plans = sa.Table(
-    "crm_plans",
-    metadata,
-    sa.Column("plan_id", sa.String, primary_key=True),
-    sa.Column("org_id", sa.String, nullable=False),
-    sa.Column("mapping_hash", sa.String, nullable=False),
-    sa.Column("kind", sa.String, nullable=False),
-    sa.Column("status", sa.String, nullable=False),
-    sa.Column("made_at", Instant, nullable=False),
-    sa.Column("expires_at", Instant, nullable=False),
-    sa.Column("run_id", sa.String, nullable=False),
-    sa.Column("reason", sa.String),
-    sa.Column("applied_at", Instant),
-)
-
-_writes = sa.Table(
-    "crm_writes",
-    metadata,
-    sa.Column("plan_id", sa.String, primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("record_id", sa.String, nullable=False),
-    sa.Column("was_created", sa.Boolean, nullable=False),
-    sa.Column("written_at", Instant, nullable=False),
-    sa.Column("undone_at", Instant),
-)
-
-_approvals = sa.Table(
-    "crm_approvals",
-    metadata,
-    sa.Column("org_id", sa.String, primary_key=True),
-    sa.Column("mapping_hash", sa.String, primary_key=True),
-    sa.Column("plan_id", sa.String, nullable=False),
-    sa.Column("reason", sa.String, nullable=False),
-    sa.Column("approved_at", Instant, nullable=False),
-)
-
-_jobs = sa.Table(
-    "crm_jobs",
-    metadata,
-    sa.Column("org_id", sa.String, primary_key=True),
-    sa.Column("job_id", sa.String, primary_key=True),
-    sa.Column("object_name", sa.String, nullable=False),
-    sa.Column("operation", sa.String, nullable=False),
-    sa.Column("plan_id", sa.String, nullable=False),
-    sa.Column("numbers", sa.JSON, nullable=False),
-    sa.Column("is_open", sa.Boolean, nullable=False),
-    sa.Column("made_at", Instant, nullable=False),
 )
 
 _rests = sa.Table(
@@ -147,42 +97,6 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class PlanRow:
-    """What the state knows of a plan; the plan itself is a file."""
-
-    plan_id: str
-    org_id: str
-    mapping_hash: str
-    kind: str
-    status: str
-    made_at: datetime
-    expires_at: datetime
-    run_id: str
-    reason: str | None
-    applied_at: datetime | None
-
-
-@dataclass(frozen=True)
-class WriteRow:
-    """One accepted action of a plan."""
-
-    number: int
-    record_id: str
-    was_created: bool
-    undone_at: datetime | None
-
-
-@dataclass(frozen=True)
-class JobRow:
-    """One Bulk job whose results were not booked yet."""
-
-    job_id: str
-    object_name: str
-    operation: str
-    numbers: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class Rest:
     """A rejected record that waits for its next try."""
 
@@ -190,25 +104,6 @@ class Rest:
     attempts: int
     first_at: datetime
     next_at: datetime
-
-
-def _put(
-    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Insert or replace rows by primary key, in one statement."""
-    if not rows:
-        return
-    insert = (
-        sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    )(table)
-    keys = [column.name for column in table.primary_key]
-    rest = {
-        c.name: insert.excluded[c.name] for c in table.columns if c.name not in keys
-    }
-    connection.execute(
-        insert.on_conflict_do_update(index_elements=keys, set_=rest),
-        [dict(row) for row in rows],
-    )
 
 
 def ledger(state: State, org_id: str, object_name: str) -> dict[str, Entry]:
@@ -239,7 +134,7 @@ def book(
     """Write down what the CRM accepted (or was found to hold already)."""
     where = {"org_id": org_id, "object_name": object_name}
     when = {"run_id": run_id, "accepted_at": at}
-    _put(connection, _ledger, [{**where, **vars(e), **when} for e in entries])
+    upsert(connection, _ledger, [{**where, **vars(e), **when} for e in entries])
 
 
 def unbook(
@@ -300,7 +195,7 @@ def match(
                 "record_id": record,
                 "valid_to": None,
             }
-            _put(connection, _matches, [row])
+            upsert(connection, _matches, [row])
 
 
 def all_matches(state: State) -> list[dict[str, Any]]:
@@ -325,188 +220,7 @@ def move_frontier(
 ) -> None:
     """Say up to when the changes of the other side were dealt with."""
     row = {"org_id": org_id, "object_name": object_name, "read_to": read_to}
-    _put(connection, _frontiers, [row])
-
-
-def put_plan(connection: sa.Connection, plan: PlanRow) -> None:
-    """Write a plan's row, or replace it."""
-    _put(connection, _plans, [vars(plan)])
-
-
-def plan(state: State, plan_id: str) -> PlanRow | None:
-    """The plan of that id; None: there is none."""
-    with state.read() as connection:
-        row = connection.execute(
-            sa.select(_plans).where(_plans.c.plan_id == plan_id)
-        ).first()
-    return None if row is None else PlanRow(*row)
-
-
-def plans(state: State) -> list[PlanRow]:
-    """All plans, the newest first."""
-    query = sa.select(_plans).order_by(_plans.c.made_at.desc(), _plans.c.plan_id)
-    with state.read() as connection:
-        return [PlanRow(*row) for row in connection.execute(query)]
-
-
-def wrote(
-    connection: sa.Connection,
-    plan_id: str,
-    rows: Iterable[tuple[int, str, bool]],
-    *,
-    at: datetime,
-) -> None:
-    """Write down the accepted actions (number, record id, created) of a plan."""
-    _put(
-        connection,
-        _writes,
-        [
-            {
-                "plan_id": plan_id,
-                "number": number,
-                "record_id": record_id,
-                "was_created": created,
-                "written_at": at,
-                "undone_at": None,
-            }
-            for number, record_id, created in rows
-        ],
-    )
-
-
-def writes(state: State, plan_id: str) -> dict[int, WriteRow]:
-    """The accepted actions of a plan, by number."""
-    query = sa.select(
-        _writes.c.number,
-        _writes.c.record_id,
-        _writes.c.was_created,
-        _writes.c.undone_at,
-    ).where(_writes.c.plan_id == plan_id)
-    with state.read() as connection:
-        return {row[0]: WriteRow(*row) for row in connection.execute(query)}
-
-
-def undid(
-    connection: sa.Connection, plan_id: str, numbers: Sequence[int], *, at: datetime
-) -> None:
-    """Mark actions of a plan as taken back."""
-    for start in range(0, len(numbers), _IN):
-        connection.execute(
-            _writes.update()
-            .where(
-                _writes.c.plan_id == plan_id,
-                _writes.c.number.in_(numbers[start : start + _IN]),
-            )
-            .values(undone_at=at)
-        )
-
-
-def undone(state: State, org_id: str) -> frozenset[str]:
-    """The records that an undo took back: their deletion was ours, not people's."""
-    query = (
-        sa.select(_writes.c.record_id)
-        .join(_plans, _plans.c.plan_id == _writes.c.plan_id)
-        .where(_plans.c.org_id == org_id, _writes.c.undone_at.is_not(None))
-    )
-    with state.read() as connection:
-        return frozenset(connection.scalars(query))
-
-
-def approve(
-    connection: sa.Connection,
-    org_id: str,
-    mapping_hash: str,
-    *,
-    plan_id: str,
-    reason: str,
-    at: datetime,
-) -> None:
-    """An apply under this mapping was wanted and went through in this org."""
-    row = {
-        "org_id": org_id,
-        "mapping_hash": mapping_hash,
-        "plan_id": plan_id,
-        "reason": reason,
-        "approved_at": at,
-    }
-    _put(connection, _approvals, [row])
-
-
-def revoke(connection: sa.Connection, org_id: str, mapping_hash: str) -> None:
-    """The nightly must not apply by itself any longer."""
-    connection.execute(
-        _approvals.delete().where(
-            _approvals.c.org_id == org_id, _approvals.c.mapping_hash == mapping_hash
-        )
-    )
-
-
-def is_approved(state: State, org_id: str, mapping_hash: str) -> bool:
-    """Whether the nightly may apply by itself under this mapping in this org."""
-    query = sa.select(_approvals.c.plan_id).where(
-        _approvals.c.org_id == org_id, _approvals.c.mapping_hash == mapping_hash
-    )
-    with state.read() as connection:
-        return connection.scalar(query) is not None
-
-
-def is_confirmed(state: State, org_id: str) -> bool:
-    """Whether an apply was carried through in this org, under any mapping."""
-    query = sa.select(_approvals.c.plan_id).where(_approvals.c.org_id == org_id)
-    with state.read() as connection:
-        return connection.scalar(query.limit(1)) is not None
-
-
-def was_tried(state: State, org_id: str) -> bool:
-    """Whether any record was ever written in this org."""
-    query = (
-        sa.select(_writes.c.plan_id)
-        .join(_plans, _plans.c.plan_id == _writes.c.plan_id)
-        .where(_plans.c.org_id == org_id)
-        .limit(1)
-    )
-    with state.read() as connection:
-        return connection.scalar(query) is not None
-
-
-def open_job(
-    connection: sa.Connection, org_id: str, plan_id: str, job: JobRow, *, at: datetime
-) -> None:
-    """Persist a Bulk job's id before its rows are uploaded."""
-    row = {
-        "org_id": org_id,
-        "job_id": job.job_id,
-        "object_name": job.object_name,
-        "operation": job.operation,
-        "plan_id": plan_id,
-        "numbers": list(job.numbers),
-        "is_open": True,
-        "made_at": at,
-    }
-    _put(connection, _jobs, [row])
-
-
-def close_job(connection: sa.Connection, org_id: str, job_id: str) -> None:
-    """The job's results were booked, or it was given up before it ran."""
-    connection.execute(
-        _jobs.update()
-        .where(_jobs.c.org_id == org_id, _jobs.c.job_id == job_id)
-        .values(is_open=False)
-    )
-
-
-def open_jobs(state: State, org_id: str, plan_id: str) -> list[JobRow]:
-    """The plan's jobs whose results were not booked yet."""
-    query = sa.select(
-        _jobs.c.job_id, _jobs.c.object_name, _jobs.c.operation, _jobs.c.numbers
-    ).where(
-        _jobs.c.org_id == org_id, _jobs.c.plan_id == plan_id, _jobs.c.is_open.is_(True)
-    )
-    with state.read() as connection:
-        return [
-            JobRow(row[0], row[1], row[2], tuple(row[3]))
-            for row in connection.execute(query)
-        ]
+    upsert(connection, _frontiers, [row])
 
 
 def rests(state: State, org_id: str, object_name: str) -> dict[str, Rest]:
@@ -530,7 +244,7 @@ def rest(
 ) -> None:
     """Let rejected records rest until their next try."""
     where = {"org_id": org_id, "object_name": object_name}
-    _put(
+    upsert(
         connection,
         _rests,
         [{**where, "record_key": key, **vars(row)} for key, row in resting.items()],
@@ -557,7 +271,7 @@ def suppress(
     """Never write about this customer key or to this CRM record again."""
     row = {"subject": subject, "author": author, "reason": reason, "added_at": at}
     with state.write() as connection:
-        _put(connection, _suppressions, [row])
+        upsert(connection, _suppressions, [row])
 
 
 def unsuppress(state: State, subject: str) -> bool:
