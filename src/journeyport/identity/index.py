@@ -7,6 +7,7 @@ the lake. The part of it that a night reads is in `scope`, its tables are in `in
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from journeyport.identity.indexed import (
 from journeyport.state import State
 
 FILE = "identity-index.db"
+BATCH = 20_000
 
 
 @contextmanager
@@ -104,44 +106,36 @@ class Index:
         for table in (values, engagements, basis, days):
             self._connection.execute(sa.delete(table).where(table.c.account == account))
 
-    def add_values(self, account: str, rows: Iterable[Mapping[str, Any]]) -> dict[
-        tuple[str, str], int
-    ]:  # fmt: skip
-        """Number new values: kind, value, weight; answers their numbers."""
+    def add_values(self, account: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Add new values: kind, value, weight; numbered on from the answer."""
         first = self._next(values)
-        listed = [
-            {
-                "crowded": False,
-                "customer": None,
-                "often": 0,
-                **row,
-                "id": first + n,
-                "account": account,
-            }
-            for n, row in enumerate(rows)
-        ]
-        self._many(values, listed)
-        return {(row["kind"], row["value"]): row["id"] for row in listed}
+        bare = {"crowded": False, "customer": None, "often": 0, "account": account}
+        self._many(
+            values,
+            ({**bare, **row, "id": number} for number, row in enumerate(rows, first)),
+        )
+        return first
 
-    def add_engagements(
-        self, account: str, rows: Iterable[Mapping[str, Any]]
-    ) -> dict[str, int]:
-        """Number new engagements: name, day, start, status, channel, topic."""
+    def add_engagements(self, account: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Add engagements: name, day, start, status, channel, topic; numbered alike."""
         first = self._next(engagements)
-        listed = [
-            {**row, "id": first + n, "account": account} for n, row in enumerate(rows)
-        ]
-        self._many(engagements, listed)
-        return {row["name"]: row["id"] for row in listed}
+        self._many(
+            engagements,
+            (
+                {**row, "account": account, "id": number}
+                for number, row in enumerate(rows, first)
+            ),
+        )
+        return first
 
-    def add_evidence(self, rows: Sequence[tuple[int, int, int]]) -> None:
+    def add_evidence(self, rows: Iterable[tuple[int, int, int]]) -> None:
         """Rows of (value, start, engagement)."""
         self._many(
             evidence,
-            [
+            (
                 {"value": value, "start": start, "engagement": engagement}
                 for value, start, engagement in rows
-            ],
+            ),
         )
 
     def remove_engagements(self, ids: Iterable[int]) -> None:
@@ -308,9 +302,11 @@ class Index:
     def _next(self, table: sa.Table) -> int:
         return (self._connection.scalar(sa.select(sa.func.max(table.c.id))) or 0) + 1
 
-    def _many(self, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            self._connection.execute(sa.insert(table), rows)
+    def _many(self, table: sa.Table, rows: Iterable[dict[str, Any]]) -> None:
+        """Insert, a bounded number of rows in memory at a time."""
+        waiting = iter(rows)
+        while batch := list(islice(waiting, BATCH)):
+            self._connection.execute(sa.insert(table), batch)
 
     def each(self, statement: str, rows: list[dict[str, Any]]) -> None:
         """Run a statement once per row of values."""

@@ -33,7 +33,7 @@ def number_values(
     known = index.numbers(account, wanted)
     new = [value for value in wanted if value not in known]
     weighed = weigh_values(account, config, strengths, new)
-    added = index.add_values(
+    first = index.add_values(
         account,
         [
             {"kind": kind, "value": value, "weight": weight}
@@ -41,7 +41,8 @@ def number_values(
         ],
     )
     return known | {
-        value: (number, not weighed[value]) for value, number in added.items()
+        value: (number, not weight)
+        for number, (value, weight) in enumerate(weighed.items(), first)
     }
 
 
@@ -91,7 +92,7 @@ def index_account(
     crowded = (weight == 1) & (counts > listed) & ~tied
     often = np.bincount(evidence.row_value, minlength=evidence.value_count)
     kinds = [evidence.types[kind] for kind in evidence.value_type.tolist()]
-    numbers = index.add_values(
+    first = index.add_values(
         account,
         (
             {
@@ -113,7 +114,6 @@ def index_account(
             )
         ),
     )
-    first = next(iter(numbers.values()), 0)
     table = documents.engagements
     rows = {
         name: row
@@ -127,7 +127,7 @@ def index_account(
     }
     starts = evidence.starts.tolist()
     names = evidence.engagements.to_pylist()
-    ids = index.add_engagements(
+    base = index.add_engagements(
         account,
         (
             {
@@ -141,16 +141,15 @@ def index_account(
             for name, start in zip(names, starts, strict=True)
         ),
     )
-    base = next(iter(ids.values()), 0)
     index.add_evidence(
-        [
+        (
             (first + value, starts[engagement], base + engagement)
             for engagement, value in zip(
                 evidence.row_engagement.tolist(),
                 evidence.row_value.tolist(),
                 strict=True,
             )
-        ]
+        )
     )
     index.share(
         (),

@@ -205,7 +205,7 @@ def _take(
         strengths,
         (value for content in fresh.values() for value in content[4]),
     )
-    ids = index.add_engagements(
+    base = index.add_engagements(
         account,
         [
             {
@@ -219,6 +219,7 @@ def _take(
             for name, content in fresh.items()
         ],
     )
+    ids = {name: number for number, name in enumerate(fresh, base)}
     index.add_evidence(
         [
             (numbers[value][0], content[0], ids[name])
