@@ -135,7 +135,7 @@ REPORTED = {
 """What the model broke, and the breach that has to be reported for it."""
 
 ALARMS = {
-    Breach.RESOLUTION: lambda t: t.coarse or t.exclusive,
+    Breach.RESOLUTION: lambda t: t.coarse or t.exclusive or t.stale or t.shuffled,
     Breach.STALE: lambda t: t.stale or t.churn or t.outage or t.shuffled,
     Breach.TOTAL: lambda t: t.total != "true" or t.twice or t.beyond or t.foreign,
     Breach.ORDER: lambda t: t.shuffled or t.twice,
@@ -145,7 +145,7 @@ ALARMS = {
 """What may be reported, and the trait that has to be there for it."""
 
 EXCUSES = {
-    Breach.TICK: lambda t: t.bunch > 48 or t.twice or t.total != "true",
+    Breach.TICK: lambda t: t.bunch > 48 or t.twice or t.stale or t.total != "true",
     Breach.NOT_FOUND: lambda t: t.outage or t.empty_is_404,
     Breach.TENANT: lambda t: t.foreign,
     Breach.BOUNDS: lambda t: t.beyond,

@@ -276,12 +276,12 @@ class ModelSource:
 
     def _misbehave(self, ask, page):
         traits, rng = self.traits, self.rng
-        dates = [row.start for row in page]
-        if dates != sorted(dates, reverse=True):
-            self.broke.add("order")
         if len(page) > 1 and rng.random() < traits.twice:
             page[rng.randrange(1, len(page))] = page[0]
             self.broke.add("twice")
+        dates = [row.start for row in page]
+        if dates != sorted(dates, reverse=True):
+            self.broke.add("order")
         if page and rng.random() < traits.foreign:
             self.broke.add("tenant")
             page = [Row(f"x{row.id}", "ZZZZZZ", *_of(row)[2:]) for row in page]

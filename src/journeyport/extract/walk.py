@@ -44,6 +44,9 @@ _RECOUNTS = 8
 """How often rows are looked for that the source counts and no answer showed: so many
 erasures and inserts at once as make a walk look short seldom do so eight times."""
 
+_INSISTS = 4
+"""Reads of a tick that must agree before a total above them is believed to lie."""
+
 _PAGES = 400
 """Pages of one tick after which it is given up: 20,000 rows dated alike."""
 
@@ -109,7 +112,7 @@ class Walk:
         """
         lo, hi = self.window.lo, self.window.hi
         yield from self._descend(lo, hi)
-        if self._first_total is None or len(self._dates) >= self._first_total:
+        if len(self._dates) >= (self._first_total or 0):
             return
         for _ in range(_RECOUNTS):
             if not (self.rules.count and self.seen.total_trusted):
@@ -122,11 +125,8 @@ class Walk:
 
     def _search(self, lo: datetime, hi: datetime, counted: int) -> _Part:
         """Narrow down by halves where more is counted than was found; walk that."""
-        dates = sorted(
-            date
-            for date in self._dates.values()
-            if date is not None and lo <= date <= hi
-        )
+        known = (date for date in self._dates.values() if date is not None)
+        dates = sorted(date for date in known if lo <= date <= hi)
         middle = floor_to(dates[len(dates) // 2], SECOND) if dates else lo
         if len(dates) < PAGE - 10 or not lo < middle < hi:
             yield from self._descend(lo, hi)
@@ -210,10 +210,13 @@ class Walk:
     def _closed(self, answer: Answer) -> bool:
         """Whether the source has nothing beyond this answer.
 
-        A page as long as the longest seen may be a full one: it closes nothing. A
-        total that was caught lying closes nothing either; only an empty answer does.
+        A page as long as the longest seen may be a full one: it closes nothing, nor
+        does one that names an engagement twice, perhaps in another's place. A total
+        that was caught lying closes nothing either; only an empty answer does.
         """
         found = len({row.key for row in answer.rows})
+        if self.rules.order and found < len(answer.rows):
+            return False
         if found == 0 or not self.seen.total_trusted:
             return found == 0 and (answer.total == 0 or not self.seen.total_trusted)
         if self.rules.short_page and len(answer.rows) >= min(PAGE, self.seen.largest):
@@ -241,26 +244,33 @@ class Walk:
     def _read_tick(self, lo: datetime, hi: datetime) -> _Part:
         """Page through one tick until two reads in a row agree."""
         before: set[str] | None = None
+        alike = 1
         for _ in range(_READS):
+            twice = self._notes[Breach.TWICE]
             keys, totals = yield from self._read_pages(lo, hi)
-            agreed = keys == before or not self.rules.reread
-            if agreed and self._counts(len(keys), totals):
+            if self._notes[Breach.TWICE] > twice:
+                continue  # what stands twice may stand in another's place
+            alike = alike + 1 if keys == before else 1
+            agreed = alike > 1 or not self.rules.reread
+            if agreed and self._counts(len(keys), totals, alike):
                 self._reread = True
                 return
             before = keys
         self._unproven(Breach.TICK)
 
-    def _counts(self, found: int, totals: set[int | None]) -> bool:
-        """Whether the totals speak for what two reads agree on, or are themselves lies.
+    def _counts(self, found: int, totals: set[int | None], alike: int) -> bool:
+        """Whether the totals speak for what reads agree on, or are themselves lies.
 
-        Below the rows it is a lie; above them, too, where they are a short page, which
-        shows that there is no more. Above several full pages it may be the paging, and
-        totals that differ within one read are of a tick that moves, or of two copies.
+        Below the rows it is a lie; above them, too, where they are a short page again
+        and again. Above several full pages it may be the paging, and totals that
+        differ within one read are of a tick that moves, or of two copies.
         """
         if not self.seen.total_trusted or totals == {found}:
             return True
-        least = min(total or 0 for total in totals)
-        if len(totals) > 1 or least > found >= self.seen.largest:
+        above = min(total or 0 for total in totals) > found
+        if len(totals) > 1 or (above and alike < _INSISTS):
+            return False
+        if above and found >= self.seen.largest:
             return False
         self._lie()
         return True
