@@ -43,7 +43,7 @@ def normalised(kind, value, region):
             number = phonenumbers.parse(value, region)
         except phonenumbers.NumberParseException:
             return None
-        if not phonenumbers.is_valid_number(number):
+        if not phonenumbers.is_possible_number(number):
             return None
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if kind == "emailAddresses":
