@@ -11,9 +11,11 @@ import pyarrow.parquet as pq
 
 from journeyport.arrow import schema_of, shape
 from journeyport.lake.files import FileInfo, Files
-from journeyport.schema import Kind, Origin, Table
+from journeyport.schema import Kind, Layout, Origin, Table
 
-ROW_GROUP = 100_000
+ROW_GROUP = 50_000
+RAW_ROW_GROUP = 5_000
+"""Documents are 2 KB each: who reads a group holds ten megabytes, not a hundred."""
 
 _DISTINCT = {
     "_row_hash",
@@ -54,7 +56,8 @@ def written(table: Table, data: pa.Table) -> pa.Buffer:
     """The table as a Parquet file's bytes."""
     sink = pa.BufferOutputStream()
     whole = shape(table, data).combine_chunks()
-    pq.write_table(whole, sink, row_group_size=ROW_GROUP, **options(table))
+    rows = RAW_ROW_GROUP if table.layout is Layout.RAW else ROW_GROUP
+    pq.write_table(whole, sink, row_group_size=rows, **options(table))
     return sink.getvalue()
 
 

@@ -25,7 +25,7 @@ from journeyport.normalise.values import NORMALISER_VERSION, local
 from journeyport.normalise.versions import documents, fingerprint, workspace
 from journeyport.tables import BY_NAME, DAILY, ENGAGEMENTS
 
-BATCH = 20_000
+BATCH = 10_000
 """Documents parsed at once: what memory costs, and nothing else, depends on it."""
 
 KNOWN_VALUES = {

@@ -145,7 +145,7 @@ def current(versions: Sequence[Version]) -> Version:
 
 
 @contextmanager
-def workspace(memory: str = "400MB") -> Iterator[duckdb.DuckDBPyConnection]:
+def workspace(memory: str = "256MB") -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection in memory that spills to a folder of its own."""
     with (
         tempfile.TemporaryDirectory(prefix="journeyport-") as spill,
@@ -169,7 +169,7 @@ def documents(
     if not paths:
         return
     if sum(lake.files.size(path) for path in paths) > _IN_MEMORY:
-        connection.register("raw", _dataset(lake, paths))
+        _register(connection, lake, paths)
         _choose(connection)
         query = _DOCUMENTS.format(document="payload")
         yield from _once_each(connection.execute(query).to_arrow_reader(batch))
@@ -213,13 +213,21 @@ def _once_each(found: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         yield table if all(kept) else table.filter(pa.array(kept))
 
 
-def _dataset(lake: Lake, paths: list[str]) -> ds.Dataset:
-    return ds.dataset(
+def _register(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, paths: list[str]
+) -> None:
+    if lake.files.is_local:
+        # DuckDB's own reader holds a row group; a dataset's reads ahead of itself.
+        files = [lake.files.place(path) for path in paths]
+        connection.read_parquet(files, hive_partitioning=False).create_view("raw")
+        return
+    source = ds.dataset(
         [lake.files.place(path) for path in paths],
         schema=schema_of(RAW_ENGAGEMENTS),
         filesystem=lake.files.filesystem,
         format="parquet",
     )
+    connection.register("raw", source)
 
 
 def _choose_unclear(connection: duckdb.DuckDBPyConnection) -> None:
