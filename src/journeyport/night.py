@@ -366,16 +366,13 @@ def directory(
 def _strengths(
     lake: Lake, account: str, configured: Mapping[str, str], landed: Landed | None
 ) -> dict[str, str]:
-    """The strengths in use: as read in this run, else as published, else configured."""
+    """The strengths in use: as read in this run, else as last used, else configured."""
     if landed is not None and account in landed.types:
         return landed.types[account].strengths
-    types = lake.read("identifier_types", accounts=[account])
-    pairs = zip(
-        types.column("identifier_type").to_pylist(),
-        types.column("strength").to_pylist(),
-        strict=True,
-    )
-    return {**dict(pairs), **configured}
+    last = max(lake.days(account), default=None)
+    manifest = lake.manifest(account, last) if last is not None else None
+    used = manifest.facts.get("strengths", {}) if manifest is not None else {}
+    return {**used, **configured}
 
 
 def _unproved(account: str, landing: DayLanding) -> str:
