@@ -113,10 +113,10 @@ def _calling_code(code: int) -> tuple[str, frozenset[int]] | None:
     if metadata is None:
         return None
     prefix = metadata.national_prefix_for_parsing or ""
-    if prefix and not (prefix.isdigit() and len(prefix) == 1):
-        return "", frozenset()
     general = metadata.general_desc
-    return prefix, frozenset(general.possible_length if general else ())
+    if general is None or (prefix and not re.fullmatch(r"[0-9]", prefix)):
+        return "", frozenset()
+    return prefix, frozenset(general.possible_length)
 
 
 @lru_cache(maxsize=200_000)

@@ -83,7 +83,7 @@ ORDER BY v.engagement_id, r.policy_hash, r._run_id
 """
 """A tombstone names no dates: it takes those the engagement had when it was alive."""
 
-_IN_MEMORY = 64_000_000
+_IN_MEMORY = 16_000_000
 """Bytes of raw files up to which a day is read at once: half the price of a sort."""
 
 
