@@ -2,9 +2,10 @@
 
     python benchmarks/identity_nights.py --edges 20000 --days 30 300 --out FILE
 
-For each length a lake of invented days is made and resolved once, which builds the index;
-then one more day is added and resolved, three times. The people keep coming: somebody
-new has a few contacts within some weeks and then none, so that a day is like any other.
+For each length a lake of invented days is made and resolved once, which builds the
+index; then one more day is added and resolved, three times. The people keep coming:
+somebody new has a few contacts within some weeks and then none, so that a day is like
+any other.
 CPU seconds of the night itself (following the change) and of publishing, apart.
 """
 
