@@ -10,6 +10,9 @@ S, INT, N, B = Kind.STRING, Kind.INTEGER, Kind.NUMBER, Kind.BOOLEAN
 T, D, J = Kind.INSTANT, Kind.DATE, Kind.JSON
 DERIVED, LINEAGE = Origin.DERIVED, Origin.LINEAGE
 
+MOVED = "MOVED"
+"""The `deleted_reason` of an engagement that starts on another day now."""
+
 ACCOUNT = Column(
     "account_id", S, "The account (tenant), six letters.", "accountId", required=True
 )
@@ -129,7 +132,12 @@ RAW_ENGAGEMENTS = Table(
             origin=DERIVED,
         ),
         Column("deleted_at", T, "When the tombstone was made.", origin=DERIVED),
-        Column("deleted_reason", S, "Why the tombstone was made.", origin=DERIVED),
+        Column(
+            "deleted_reason",
+            S,
+            "Why the tombstone was made: ERASED, or MOVED to the day it starts on now.",
+            origin=DERIVED,
+        ),
         Column("_extracted_at", T, "When it landed.", required=True, origin=LINEAGE),
         Column("_run_id", S, "The run that landed it.", required=True, origin=LINEAGE),
     ),

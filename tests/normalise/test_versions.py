@@ -96,6 +96,20 @@ def test_a_tombstone_leaves_one_row_and_no_children(bench):
     assert {name for name, rows in report.rows.items() if rows} == {"engagements"}
 
 
+def test_what_moved_to_another_day_leaves_no_row_behind(bench):
+    bench.land([BASE, BASE | {"id": "stays"}])
+    tomb = bench.raw(
+        [BASE],
+        at=T0 + timedelta(days=1),
+        is_deleted=[True],
+        content_hash=["tombstone"],
+        deleted_reason=["MOVED"],
+    )
+    bench.lake.append_raw(bench.account, bench.day, "r", "tomb", tomb)
+    bench.conform()
+    assert [row["engagement_id"] for row in bench.rows("engagements")] == ["stays"]
+
+
 def test_a_version_landed_after_the_tombstone_lifts_it(bench):
     bench.land([BASE])
     tomb = bench.raw([BASE], at=T0 + timedelta(days=1), is_deleted=[True])

@@ -28,7 +28,7 @@ from journeyport.tables import RAW_ENGAGEMENTS
 from journeyport.wire import Row
 
 COMPLETED = "COMPLETED"
-ERASED, MOVED = "ERASED", "MOVED"
+ERASED = "ERASED"
 
 REST = timedelta(hours=6)
 """How long an engagement that was just read need not be read by id."""

@@ -19,7 +19,6 @@ from journeyport.extract.checks import foreign
 from journeyport.extract.documents import (
     COMPLETED,
     ERASED,
-    MOVED,
     REST,
     DayStore,
     Storing,
@@ -29,6 +28,7 @@ from journeyport.extract.report import ExtractOptions, Source
 from journeyport.lake import Lake
 from journeyport.state import State, leases, pending, rejects, watch, windows
 from journeyport.state.watch import Watched
+from journeyport.tables import MOVED
 from journeyport.wire import PAGE, Row
 
 _AGES = (

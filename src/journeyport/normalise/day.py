@@ -23,7 +23,7 @@ from journeyport.normalise.documents import (
 from journeyport.normalise.screening import Fault, Screened, rewritten, screen
 from journeyport.normalise.values import NORMALISER_VERSION, local
 from journeyport.normalise.versions import documents, fingerprint, workspace
-from journeyport.tables import BY_NAME, DAILY, ENGAGEMENTS
+from journeyport.tables import BY_NAME, DAILY, ENGAGEMENTS, MOVED
 
 BATCH = 10_000
 """Documents parsed at once: what memory costs, and nothing else, depends on it."""
@@ -217,7 +217,11 @@ def _write(  # noqa: PLR0917 - one step of the loop above
     progress: _Progress,
 ) -> None:
     progress.documents += len(part)
-    dead = part.filter(part.column("is_deleted"))
+    # What moved to another day stands there, and not as deleted here.
+    moved = pc.fill_null(
+        pc.equal(part.column("deleted_reason"), MOVED), fill_value=False
+    )
+    dead = part.filter(pc.and_not(part.column("is_deleted"), moved))
     live = part.filter(pc.invert(part.column("is_deleted"))).combine_chunks()
     payloads = live.column("payload").combine_chunks()
     seen = screen(views(payloads), rules.account_id)
