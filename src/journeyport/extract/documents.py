@@ -205,7 +205,7 @@ class DayStore:
                 "status": row.status,
                 "content_hash": content_hash,
                 "policy_hash": self._to.policy.hash,
-                "payload": _text(stored),
+                "payload": text.decode() if stored is document else _text(stored),
                 "is_deleted": False,
                 "deleted_at": None,
                 "deleted_reason": None,

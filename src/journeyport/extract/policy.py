@@ -5,8 +5,10 @@ Pure, apart from reading the YAML file. The packaged default is `field_policy.ya
 
 import hashlib
 import hmac
+import operator
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,7 @@ class FieldPolicy:
                 node = node.children.setdefault(part, _Node())
             node.action = action
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 over the rules; the key is not part of it."""
         rules = [sorted(self.fields), sorted(self.data_keys)]
@@ -75,25 +77,44 @@ class FieldPolicy:
         return self._apply(self._root, document, "", dropped)
 
     def _apply(self, node: _Node, value: Any, path: str, dropped: Counter[str]) -> Any:
+        """The value itself where the policy changes nothing in it; else a copy."""
+        children = node.children
+        if not children:
+            return value
         if isinstance(value, dict):
-            kept = {}
-            for name, inner in value.items():
-                child = node.children.get(name)
-                exact = child is not None
-                child = child or node.children.get(_ANY)
-                if child is None:
-                    kept[name] = inner
-                    continue
-                below = f"{path}.{name}" if exact else f"{path}{_ANY}"
-                outcome = self._one(child, inner, below.lstrip("."), dropped)
-                if outcome is not _DROPPED:
-                    kept[name] = outcome
-            return kept
-        child = node.children.get(_LIST)
+            return self._apply_map(children, value, path, dropped)
+        child = children.get(_LIST)
         if isinstance(value, list) and child is not None:
-            outcomes = (self._one(child, v, f"{path}{_LIST}", dropped) for v in value)
+            outcomes = [self._one(child, v, f"{path}{_LIST}", dropped) for v in value]
+            if all(map(operator.is_, outcomes, value)):
+                return value
             return [outcome for outcome in outcomes if outcome is not _DROPPED]
         return value
+
+    def _apply_map(
+        self,
+        children: dict[str, _Node],
+        value: dict[str, Any],
+        path: str,
+        dropped: Counter[str],
+    ) -> dict[str, Any]:
+        some = value if _ANY in children else [n for n in children if n in value]
+        kept = value
+        for name in some:
+            exact = name in children
+            node = children[name if exact else _ANY]
+            below = f"{path}.{name}" if exact else f"{path}{_ANY}"
+            inner = value[name]
+            outcome = self._one(node, inner, below.lstrip("."), dropped)
+            if outcome is inner:
+                continue
+            if kept is value:
+                kept = dict(value)
+            if outcome is _DROPPED:
+                del kept[name]
+            else:
+                kept[name] = outcome
+        return kept
 
     def _one(self, node: _Node, value: Any, path: str, dropped: Counter[str]) -> Any:
         if value is None or node.action in {None, "keep"}:
