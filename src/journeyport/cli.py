@@ -155,14 +155,17 @@ def nightly() -> None:
 
 
 @app.command()
-def certificate(account: str, day: str) -> None:
+def certificate(
+    account: Annotated[str, typer.Option(help="The account.")],
+    day: Annotated[str, typer.Option(metavar="DAY", help="The UTC day.")],
+) -> None:
     """Show an account-day's completeness certificate, and check it against the lake."""
     from journeyport import extract, runs
     from journeyport.deployment import here
 
     place = here()
     found = extract.verify_certificate(
-        place.lake, place.state, account, runs.day("DAY", day)
+        place.lake, place.state, account, runs.day("--day", day)
     )
     shown.print(found.text(), markup=False)
     raise typer.Exit(0 if found.ok else 1)
@@ -246,7 +249,7 @@ def _table(title: str, rows: list[dict[str, Any]]) -> None:
             f"{one:.1%}" if isinstance(one, float) else one for one in row.values()
         )
         table.add_row(*("" if cell is None else str(cell) for cell in cells))
-    shown.print(table)
+    shown.print(table, soft_wrap=False)
 
 
 def _reported(command: str, work: "Callable[[Deployment], Outcome]") -> None:

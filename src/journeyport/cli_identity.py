@@ -4,22 +4,31 @@ Values of identifiers are printed because the person typed or asked for them; no
 is logged.
 """
 
+import getpass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from journeyport.console import shown
+from journeyport.console import report, shown
 from journeyport.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from journeyport.deployment import Deployment
 
 app = typer.Typer(
     no_args_is_help=True, help="Who is who: explain, rule, compare rules."
 )
 
-Author = Annotated[str, typer.Option(help="Who decides.")]
-Reason = Annotated[str, typer.Option(help="Why.")]
-Account = Annotated[str, typer.Option(help="The account.")]
+Account = Annotated[
+    str | None, typer.Option(help="The account; needless where there is one.")
+]
+Author = Annotated[str | None, typer.Option(help="Who decides; default: your login.")]
+Expires = Annotated[
+    str | None, typer.Option(metavar="DAY", help="The UTC day on which it ends.")
+]
 Identifier = Annotated[str, typer.Argument(metavar="TYPE=VALUE")]
+Reason = Annotated[str, typer.Option(help="Why; kept with the ruling.")]
 
 
 @app.command()
@@ -27,6 +36,9 @@ def explain(
     left: Annotated[str, typer.Argument(help="An identifier: value or type=value.")],
     right: Annotated[str, typer.Argument(help="Another one.")],
     account: Annotated[str | None, typer.Option(help="The account.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As one JSON line instead of words.")
+    ] = False,
 ) -> None:
     """Say why two identifiers are one customer, or what keeps them apart."""
     from journeyport import identity
@@ -34,35 +46,38 @@ def explain(
 
     place = here()
     told = identity.explain(place.lake, place.state, left, right, account=account)
-    shown.print(identity.render_explanation(told), markup=False)
+    if as_json:
+        report(told.to_json())
+    else:
+        shown.print(identity.render_explanation(told), markup=False)
 
 
-@app.command("must-link")
-def must_link(
+@app.command()
+def link(
     left: Identifier,
     right: Identifier,
     *,
-    account: Account,
-    author: Author,
     reason: Reason,
-    until: Annotated[str | None, typer.Option(help="The day it ends.")] = None,
+    account: Account = None,
+    author: Author = None,
+    expires: Expires = None,
 ) -> None:
     """Rule that two identifiers are one customer's, from the next night on."""
-    _rule("MUST_LINK", (left, right), account, (author, reason), until)
+    _rule("MUST_LINK", (left, right), account, (author, reason), expires)
 
 
-@app.command("cannot-link")
-def cannot_link(
+@app.command()
+def unlink(
     left: Identifier,
     right: Identifier,
     *,
-    account: Account,
-    author: Author,
     reason: Reason,
-    until: Annotated[str | None, typer.Option(help="The day it ends.")] = None,
+    account: Account = None,
+    author: Author = None,
+    expires: Expires = None,
 ) -> None:
     """Rule that two identifiers never are one customer's, from the next night on."""
-    _rule("CANNOT_LINK", (left, right), account, (author, reason), until)
+    _rule("CANNOT_LINK", (left, right), account, (author, reason), expires)
 
 
 @app.command()
@@ -79,19 +94,26 @@ def rules(
 
 
 @app.command()
-def undo(number: int, author: Author) -> None:
+def undo(
+    number: Annotated[int, typer.Argument(help="Its number; `rules` lists them.")],
+    author: Author = None,
+) -> None:
     """Take a ruling back."""
     from journeyport import identity
     from journeyport.deployment import here
 
     place = here()
-    identity.undo_rule(place.state, number, author=author, clock=place.clock)
+    identity.undo_rule(
+        place.state, number, author=author or _login(), clock=place.clock
+    )
     shown.print(f"Rule {number} is taken back; the next night resolves without it.")
 
 
 @app.command()
 def diff(
-    new: Annotated[str, typer.Argument(metavar="RULES.yaml", help="Other rules.")],
+    new: Annotated[
+        str, typer.Option("--config", metavar="RULES.yaml", help="The other rules.")
+    ],
 ) -> None:
     """Say what other identity rules would change, without changing anything."""
     from journeyport import identity
@@ -112,9 +134,9 @@ def diff(
 def _rule(
     kind: str,
     sides: tuple[str, str],
-    account: str,
-    decided: tuple[str, str],
-    until: str | None,
+    account: str | None,
+    decided: tuple[str | None, str],
+    expires: str | None,
 ) -> None:
     from journeyport import identity
     from journeyport.deployment import here
@@ -123,24 +145,46 @@ def _rule(
     left, right = (identity.parse_identifier(side) for side in sides)
     rule = identity.add_rule(
         place.state,
-        account=account,
+        account=_account(place, account),
         kind=kind,
         left=left,
         right=right,
-        author=decided[0],
+        author=decided[0] or _login(),
         reason=decided[1],
         clock=place.clock,
-        expires_at=_until(until),
+        expires_at=_end(expires),
     )
     shown.print(f"Rule {rule.number} holds from the next night on.")
 
 
-def _until(day: str | None) -> datetime | None:
+def _account(place: "Deployment", named: str | None) -> str:
+    accounts = place.accounts
+    if named is None and len(accounts) == 1:
+        return accounts[0]
+    if named not in accounts:
+        wrong = "" if named is None else f"{named} is no account of yours: "
+        raise ArgumentError(
+            f"{wrong}name one with --account: {', '.join(accounts)} are in "
+            "JOURNEYPORT_ACCOUNTS."
+        )
+    return named
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise ArgumentError(
+            "This user has no login name; say who decides with --author."
+        ) from None
+
+
+def _end(day: str | None) -> datetime | None:
     if day is None:
         return None
     try:
         return datetime.fromisoformat(day).replace(tzinfo=UTC)
     except ValueError:
         raise ArgumentError(
-            f"--until {day} is no day; write it as 2026-12-31."
+            f"--expires {day} is no day; write it as 2026-12-31."
         ) from None

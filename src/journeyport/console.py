@@ -24,7 +24,7 @@ from rich.progress import (
 said = Console(stderr=True, highlight=False, soft_wrap=True)
 """For people, beside a JSON line."""
 
-shown = Console(highlight=False)
+shown = Console(highlight=False, soft_wrap=True)
 """For people, where there is no JSON line."""
 
 
@@ -51,6 +51,7 @@ class Bars:
             TimeElapsedColumn(),
             console=said,
             transient=True,
+            disable=not said.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
 

@@ -1,5 +1,6 @@
 """Exit code 2: each wrong argument and setting in its one sentence, no traceback."""
 
+import getpass
 import json
 import os
 import subprocess
@@ -166,3 +167,41 @@ def test_help_starts_without_the_heavy_libraries():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+RULING = (
+    "identity",
+    "unlink",
+    "emailAddresses=a@b.example",
+    "emailAddresses=c@b.example",
+)
+
+
+def test_a_ruling_is_made_by_the_login_listed_and_taken_back(journeyport):
+    made = journeyport(*RULING, "--reason", "asked", "--expires", "2026-12-31", **SET)
+    assert made.returncode == 0, made.stderr
+    assert "Rule 1 holds" in made.stdout
+    listed = journeyport("identity", "rules", **SET).stdout
+    assert f"holds until 2026-12-31; {getpass.getuser()}, 2026-03-16: asked" in listed
+    assert journeyport("identity", "undo", "1", **SET).returncode == 0
+    assert "undone 2026-03-16" in journeyport("identity", "rules", **SET).stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"ACCOUNTS": "ABCDEF,GHIJKL"}, "name one with --account: ABCDEF, GHIJKL"),
+        ({"ACCOUNTS": "ABCDEF"}, "--expires soon is no day"),
+    ],
+    ids=["which of two accounts", "a day that is none"],
+)
+def test_a_ruling_that_says_too_little_is_refused(journeyport, more, words):
+    done = journeyport(*RULING, "--reason", "x", "--expires", "soon", **(SET | more))
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_a_ruling_needs_a_reason(journeyport):
+    done = journeyport(*RULING, **SET)
+    assert done.returncode == 2
+    assert "--reason" in done.stderr

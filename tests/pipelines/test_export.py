@@ -181,7 +181,8 @@ def test_a_dry_run_writes_nothing(place, exported):
 
 
 def test_a_certificate_can_be_shown_and_checked(place, exported):
-    done = place.run("certificate", "ABCDEF", str(FIRST))
+    asked = ("--account", "ABCDEF", "--day", str(FIRST))
+    done = place.run("certificate", *asked)
     assert done.code == 0
     assert "PROVED" in done.out
     assert "Verified" in done.out
