@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from journeyport import cli_crm, cli_identity
+from journeyport.cli_crm import ends
 from journeyport.console import note, report, shown
 from journeyport.errors import ArgumentError, JourneyportError, SettingsError
 
@@ -98,10 +99,10 @@ def doctor(
     for warning in place.settings.warnings:
         note(warning)
     first = last = None
-    if start is not None:
-        first, last = runs.days(place, start, end or start)
+    if start is not None or end is not None:
+        first, last = runs.days(place, *ends(start, end))
     well = True
-    for name in (account,) if account else place.accounts:
+    for name in (place.account(account),) if account else place.accounts:
         found = extract.diagnose(
             place.source,
             name,
@@ -165,7 +166,7 @@ def certificate(
 
     place = here()
     found = extract.verify_certificate(
-        place.lake, place.state, account, runs.day("--day", day)
+        place.lake, place.state, account.upper(), runs.day("--day", day)
     )
     shown.print(found.text(), markup=False)
     raise typer.Exit(0 if found.ok else 1)
@@ -173,8 +174,8 @@ def certificate(
 
 @app.command()
 def release(
-    account: str,
-    day: str,
+    account: Annotated[str, typer.Option(help="The account.")],
+    day: Annotated[str, typer.Option(metavar="DAY", help="The UTC day.")],
     who: Annotated[str, typer.Option(help="Who decides; certified.")],
     reason: Annotated[str, typer.Option(help="Why; certified.")],
 ) -> None:
@@ -184,7 +185,7 @@ def release(
     from journeyport.state import pending
 
     place = here()
-    named = runs.day("DAY", day)
+    account, named = place.account(account), runs.day("--day", day)
     extract.release(place.state, account, named, who=who, reason=reason)
     pending.note(place.state, [(account, named)])
     shown.print(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from journeyport.console import shown
-from journeyport.errors import SettingsError
+from journeyport.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
     from journeyport.crm import CrmConfig
@@ -58,9 +58,10 @@ def plan(
     with _org() as (place, config, org):
         work = _work(place)
         wanted = None
-        if start is not None:
-            ends = runs.days(place, start, end or start)
-            wanted = delivery.asked(None, place.accounts, span(*ends), is_night=False)
+        if start is not None or end is not None:
+            first, last = runs.days(place, *ends(start, end))
+            days = span(first, last)
+            wanted = delivery.asked(None, place.accounts, days, is_night=False)
         made = crm.make_plan(
             place.lake,
             place.state,
@@ -168,6 +169,17 @@ def unsuppress(
 
     crm.unsuppress(here().state, subject)
     shown.print("It passes again from the next plan on.")
+
+
+def ends(start: str | None, end: str | None) -> tuple[str, str]:
+    """Both ends of a range as typed; the first day alone is a range of one day.
+
+    Raises:
+        ArgumentError: it has an end and no beginning.
+    """
+    if start is None:
+        raise ArgumentError(f"--to {end} needs a --from; name the first day, too.")
+    return start, end or start
 
 
 def _configured() -> "tuple[Deployment, CrmConfig]":

@@ -5,16 +5,13 @@ is logged.
 """
 
 import getpass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, date, datetime, time
+from typing import Annotated
 
 import typer
 
 from journeyport.console import report, shown
 from journeyport.errors import ArgumentError
-
-if TYPE_CHECKING:
-    from journeyport.deployment import Deployment
 
 app = typer.Typer(
     no_args_is_help=True, help="Who is who: explain, rule, compare rules."
@@ -145,7 +142,7 @@ def _rule(
     left, right = (identity.parse_identifier(side) for side in sides)
     rule = identity.add_rule(
         place.state,
-        account=_account(place, account),
+        account=place.account(account),
         kind=kind,
         left=left,
         right=right,
@@ -155,19 +152,6 @@ def _rule(
         expires_at=_end(expires),
     )
     shown.print(f"Rule {rule.number} holds from the next night on.")
-
-
-def _account(place: "Deployment", named: str | None) -> str:
-    accounts = place.accounts
-    if named is None and len(accounts) == 1:
-        return accounts[0]
-    if named not in accounts:
-        wrong = "" if named is None else f"{named} is no account of yours: "
-        raise ArgumentError(
-            f"{wrong}name one with --account: {', '.join(accounts)} are in "
-            "JOURNEYPORT_ACCOUNTS."
-        )
-    return named
 
 
 def _login() -> str:
@@ -183,7 +167,7 @@ def _end(day: str | None) -> datetime | None:
     if day is None:
         return None
     try:
-        return datetime.fromisoformat(day).replace(tzinfo=UTC)
+        return datetime.combine(date.fromisoformat(day), time(), UTC)
     except ValueError:
         raise ArgumentError(
             f"--expires {day} is no day; write it as 2026-12-31."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from journeyport import environment, loopback
 from journeyport.clock import Clock, SetClock, SystemClock
-from journeyport.errors import SettingsError
+from journeyport.errors import ArgumentError, SettingsError
 from journeyport.settings import PREFIX, Settings, secret
 
 if TYPE_CHECKING:
@@ -92,6 +92,23 @@ class Deployment:
         accounts: tuple[str, ...] = self.settings.need("accounts")
         return accounts
 
+    def account(self, named: str | None) -> str:
+        """The account that somebody named; unnamed, the only one there is.
+
+        Raises:
+            ArgumentError: it is none of ours, or there are several to choose from.
+        """
+        accounts = self.accounts
+        if named is None and len(accounts) == 1:
+            return accounts[0]
+        for account in accounts:
+            if named is not None and named.upper() == account.upper():
+                return account
+        wrong = "" if named is None else f"{named} is not in JOURNEYPORT_ACCOUNTS; "
+        raise ArgumentError(
+            f"{wrong}name one of your accounts with --account: {', '.join(accounts)}."
+        )
+
     @cached_property
     def lake(self) -> "Lake":
         """The lake."""
@@ -120,12 +137,24 @@ class Deployment:
             SettingsError: a setting of the source is missing.
         """
         from journeyport.client import SourceClient, SourceConfig
+        from journeyport.pacing import START
 
         settings = self.settings
+        rate, ceiling = settings.call_rate, settings.call_ceiling
+        if ceiling is not None:
+            rate = min(START, ceiling) if rate is None else rate
+            if rate > ceiling:
+                raise SettingsError(
+                    "JOURNEYPORT_CALL_RATE is above JOURNEYPORT_CALL_CEILING; lower "
+                    "the one or raise the other."
+                )
         config = SourceConfig(
             base_url=settings.need("source_url"),
             accounts=tuple(self._access(account) for account in self.accounts),
             concurrency=settings.concurrency,
+            rate=rate,
+            ceiling=ceiling,
+            budget=settings.call_budget,
         )
         return SourceClient(config, self.clock)
 
@@ -160,6 +189,11 @@ class Deployment:
             ),
             lookback_days=settings.lookback_days,
             first_day=settings.first_day,
+            retention_days=settings.retention_days,
+            audit_days=settings.audit_days,
+            rotation=settings.audit_rotation,
+            tombstone_share=settings.tombstone_share,
+            purge_after=timedelta(days=settings.purge_days),
         )
 
     @cached_property
@@ -187,7 +221,7 @@ class Deployment:
         Raises:
             SettingsError: some are made and others are missing.
         """
-        from journeyport.crm.config import CrmConfig, Login
+        from journeyport.crm.config import CrmConfig, Guards, Login
 
         settings = self.settings
         if all(getattr(settings, name) is None for name in _SALESFORCE):
@@ -205,6 +239,14 @@ class Deployment:
             plan_dir=self.home / "plans",
             base_url=settings.salesforce_base_url or "",
             mapping_path=settings.salesforce_mapping,
+            guards=Guards(
+                records=settings.salesforce_max_records,
+                calls=settings.salesforce_max_calls,
+                calls_share=settings.salesforce_calls_share,
+                storage_share=settings.salesforce_storage_share,
+                blanked_share=settings.salesforce_blanked_share,
+                rejects_share=settings.salesforce_rejects_share,
+            ),
         )
 
     def close(self) -> None:

@@ -103,6 +103,9 @@ def _setting(default: Any, about: str, giver: str, example: str = "") -> Any:
     return Field(default=default, description=about, json_schema_extra=extra)
 
 
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, le=1000)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Accounts = Annotated[
     tuple[Annotated[str, AfterValidator(_account)], ...], BeforeValidator(_names)
@@ -148,11 +151,38 @@ class Settings(BaseModel):
     concurrency: Annotated[int, Field(ge=1, le=32)] = _setting(
         4, "Calls to the source at the same time.", _PLATFORM, "4"
     )
+    call_budget: Count | None = _setting(
+        None, "Calls to the source that one run may make; default: any.", _YOU, "20000"
+    )
+    call_rate: Rate | None = _setting(
+        None, "Calls a second that a run begins with; default: 2.", _PLATFORM, "2"
+    )
+    call_ceiling: Rate | None = _setting(
+        None, "Calls a second never to be exceeded; default: 10.", _PLATFORM, "10"
+    )
     settle_minutes: Annotated[int, Field(ge=0, le=1440)] = _setting(
         5, "How far behind the source's clock an export stops.", _DATA, "5"
     )
     lookback_days: Annotated[int, Field(ge=0, le=90)] = _setting(
         3, "Closed days that every night walks again.", _DATA, "3"
+    )
+    audit_days: Annotated[int, Field(ge=0, le=366)] = _setting(
+        14, "Latest closed days that every night counts again.", _DATA, "14"
+    )
+    audit_rotation: Count = _setting(
+        30, "Nights in which every closed day is walked once.", _DATA, "30"
+    )
+    retention_days: Count | None = _setting(
+        None,
+        "How long the source keeps engagements; older days are left as they are.",
+        _PLATFORM,
+        "365",
+    )
+    tombstone_share: Share = _setting(
+        0.01, "Share of engagements that one run may call deleted.", _DATA, "0.01"
+    )
+    purge_days: Annotated[int, Field(ge=0, le=3650)] = _setting(
+        7, "Days after which a deleted engagement's documents go.", _DATA, "7"
     )
     time_zone: Zone = _setting(
         "UTC", "The account's time zone, for local dates.", _YOU, "Europe/Berlin"
@@ -205,6 +235,24 @@ class Settings(BaseModel):
     salesforce_mapping: Path | None = _setting(
         None, "A mapping (YAML) instead of the packaged one.", _CRM, "./salesforce.yaml"
     )
+    salesforce_max_records: Count = _setting(
+        50_000, "Records that one plan may write at most.", _CRM, "50000"
+    )
+    salesforce_max_calls: Count = _setting(
+        5_000, "API calls that one plan may need at most.", _CRM, "5000"
+    )
+    salesforce_calls_share: Share = _setting(
+        0.5, "Share of the day's remaining API calls a plan may use.", _CRM, "0.5"
+    )
+    salesforce_storage_share: Share = _setting(
+        0.9, "How full the org's data storage may be afterwards.", _CRM, "0.9"
+    )
+    salesforce_blanked_share: Share = _setting(
+        0.1, "Share of a plan's changes that may blank a field.", _CRM, "0.1"
+    )
+    salesforce_rejects_share: Share = _setting(
+        0.1, "Share of rejected records from which a run ends red.", _CRM, "0.1"
+    )
     identity_rules: Path | None = _setting(
         None, "Identity rules (YAML) instead of the packaged ones.", _DATA, "./id.yaml"
     )
@@ -217,7 +265,7 @@ class Settings(BaseModel):
     data_keys: Names = _setting(
         (), "Keys of an engagement's data that may be stored.", _DATA, "orderNumber"
     )
-    shrink_limit: Annotated[float, Field(gt=0, le=1)] = _setting(
+    shrink_limit: Share = _setting(
         0.5, "Share of a day's rows that may vanish unasked.", _DATA, "0.5"
     )
     first_day: date | None = _setting(

@@ -190,7 +190,7 @@ def test_a_ruling_is_made_by_the_login_listed_and_taken_back(journeyport):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"ACCOUNTS": "ABCDEF,GHIJKL"}, "name one with --account: ABCDEF, GHIJKL"),
+        ({"ACCOUNTS": "ABCDEF,GHIJKL"}, "with --account: ABCDEF, GHIJKL"),
         ({"ACCOUNTS": "ABCDEF"}, "--expires soon is no day"),
     ],
     ids=["which of two accounts", "a day that is none"],
@@ -205,3 +205,33 @@ def test_a_ruling_needs_a_reason(journeyport):
     done = journeyport(*RULING, **SET)
     assert done.returncode == 2
     assert "--reason" in done.stderr
+
+
+RELEASE = ("release", "--account", "ZZZZZZ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("doctor", "--to", "2026-03-15"), "needs a --from"),
+        (("doctor", "--account", "ZZZZZZ"), "ZZZZZZ is not in JOURNEYPORT_ACCOUNTS"),
+        (
+            (*RELEASE, "--day", "2026-03-14", "--who", "me", "--reason", "x"),
+            "ZZZZZZ is not in JOURNEYPORT_ACCOUNTS",
+        ),
+        (
+            ("certificate", "--account", "ABCDEF", "--day", "soon"),
+            "--day soon is no day",
+        ),
+        (
+            ("certificate", "--account", "ABCDEF", "--day", "2026-03-14"),
+            "export the day first",
+        ),
+    ],
+)
+def test_a_mistake_outside_exports_is_one_sentence_too(journeyport, arguments, words):
+    done = journeyport(*arguments, **SET)
+    assert done.returncode == 2
+    (sentence,) = done.stderr.strip().splitlines()
+    assert words in sentence
+    assert done.stdout == ""

@@ -1,13 +1,15 @@
 """The settings: what is read, what wins, and the one sentence when it is wrong."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from journeyport import environment
+from journeyport.crm.config import Guards
 from journeyport.deployment import Deployment
 from journeyport.errors import SettingsError
+from journeyport.extract.report import ExtractOptions
 from journeyport.settings import FIRST_DAY, Settings, described, is_secret, secret
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +54,11 @@ def test_a_missing_setting_names_the_account_and_who_can_give_it():
         ("TIME_ZONE_ABCDEF", "Mars/Olympus"),
         ("PHONE_REGION", "XX"),
         ("NIGHTLY_AT", "25:00"),
+        ("CALL_BUDGET", "0"),
+        ("CALL_RATE", "fast"),
+        ("TOMBSTONE_SHARE", "1.5"),
+        ("AUDIT_ROTATION", "0"),
+        ("SALESFORCE_MAX_RECORDS", "-5"),
         ("CLOCK", "2026-03-16T06:00:00"),
         ("FIRST_DAY", "yesterday"),
         ("SALESFORCE_BASE_URL", "localhost:80"),
@@ -199,3 +206,70 @@ def test_half_a_salesforce_sign_in_names_the_missing_half(tmp_path):
     )
     with pytest.raises(SettingsError, match="JOURNEYPORT_SALESFORCE_CLIENT_ID is miss"):
         _ = deployment.crm
+
+
+SOURCE = {
+    "SOURCE_URL": "http://127.0.0.1:9",
+    "ACCOUNTS": "ABCDEF",
+    "CLIENT_ID": "reader",
+    "CLIENT_SECRET": "word",
+    "APP_KEY": "key",
+}
+
+
+def test_how_often_the_source_is_asked_can_be_set():
+    asked = {"CALL_BUDGET": "900", "CALL_RATE": "1.5", "CALL_CEILING": "4"}
+    with Deployment(lambda: read(**SOURCE, **asked)).source as source:
+        config = source.config
+        assert (config.budget, config.rate, config.ceiling) == (900, 1.5, 4)
+        assert (source.tally.left, source.pace.rate) == (900, 1.5)
+
+
+def test_a_low_ceiling_holds_from_the_first_call():
+    with Deployment(lambda: read(**SOURCE, CALL_CEILING="0.5")).source as source:
+        assert source.pace.rate == 0.5
+
+
+def test_a_rate_above_its_ceiling_is_refused():
+    asked = {"CALL_RATE": "8", "CALL_CEILING": "4"}
+    with pytest.raises(SettingsError, match="CALL_RATE is above JOURNEYPORT_CALL_CEIL"):
+        _ = Deployment(lambda: read(**SOURCE, **asked)).source
+
+
+def test_audit_retention_and_deletion_can_be_set():
+    options = Deployment(
+        lambda: read(
+            AUDIT_DAYS="3",
+            AUDIT_ROTATION="9",
+            RETENTION_DAYS="400",
+            TOMBSTONE_SHARE="0.05",
+            PURGE_DAYS="2",
+        )
+    ).options
+    assert (options.audit_days, options.rotation) == (3, 9)
+    assert (options.retention_days, options.tombstone_share) == (400, 0.05)
+    assert options.purge_after == timedelta(days=2)
+
+
+def test_the_guards_of_the_crm_can_be_set(tmp_path):
+    org = {"DOMAIN": "acme.my", "CLIENT_ID": "key", "CLIENT_SECRET": "word"}
+    guards = {
+        "MAX_RECORDS": "10",
+        "MAX_CALLS": "20",
+        "CALLS_SHARE": "0.2",
+        "STORAGE_SHARE": "0.3",
+        "BLANKED_SHARE": "0.4",
+        "REJECTS_SHARE": "0.6",
+    }
+    named = {f"SALESFORCE_{name}": value for name, value in (org | guards).items()}
+    crm = Deployment(lambda: read(HOME=str(tmp_path), **named)).crm
+    assert crm.guards == Guards(10, 20, 0.2, 0.3, 0.4, 0.6)
+
+
+def test_what_is_not_set_is_as_the_parts_themselves_have_it(tmp_path):
+    org = {"DOMAIN": "acme.my", "CLIENT_ID": "key", "CLIENT_SECRET": "word"}
+    named = {f"SALESFORCE_{name}": value for name, value in org.items()}
+    plain = Deployment(lambda: read(HOME=str(tmp_path), **named))
+    assert plain.crm.guards == Guards()
+    for name in ("rotation", "audit_days", "tombstone_share", "purge_after"):
+        assert getattr(plain.options, name) == getattr(ExtractOptions(), name)
