@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Two workers suit two cores; a file's tests share servers, so they stay together.
-PYTEST ?= $(BIN)/pytest -q -n 2 --dist loadfile
+PYTEST ?= $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install demo up test lint types imports unit soak bench docs clean
 
