@@ -158,6 +158,18 @@ def test_a_failing_account_stops_no_other_and_the_export_ends_with_1(place, expo
     assert accounts == [("ABCDEF",)]
 
 
+def test_a_failing_account_ends_an_export_to_the_lake_alone_with_1_too(place, exported):
+    done = place.run(
+        "export",
+        *("--from", str(FIRST), "--to", str(FIRST), "--only", "lake"),
+        CLIENT_SECRET_GHIJKL="wrong",
+    )
+    assert done.code == 1
+    assert done.report["status"] == "failed"
+    (failure,) = done.report["failures"]
+    assert "Account GHIJKL does not sign in" in failure["reason"]
+
+
 def test_an_export_from_raw_asks_the_source_nothing(place, exported):
     done = place.run(
         "export",
