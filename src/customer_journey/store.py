@@ -43,7 +43,9 @@ class Store:
         url = database if "://" in database else f"sqlite:///{database}"
         self.url = sa.make_url(url)
         if self.url.get_backend_name() == "sqlite" and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            path = Path(self.url.database)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # it holds secrets
         # a failing statement's values must not reach a log
         self.engine = sa.create_engine(self.url, hide_parameters=True)
         if self.engine.dialect.name == "sqlite":

@@ -122,7 +122,8 @@ def servers(home: Path, plan: Plan) -> Iterator[tuple[Stage, Children]]:
     """Start both servers on free loopback ports; they end with the block."""
     is_new = not (home / "demo.json").exists()
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (home.parent, home):  # the mode is the last folder's alone
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise PermanentError(
             f"The folder {home} cannot be made ({error.strerror}); set "

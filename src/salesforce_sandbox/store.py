@@ -46,6 +46,7 @@ class Store:
 
     def __init__(self, path: Path, schema: Schema) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # it holds secrets
         self.schema = schema
         self.lock = threading.RLock()
         self.engine = sa.create_engine(

@@ -86,9 +86,12 @@ def test_postgresql_answers_as_sqlite_does(tmp_path, serving, postgresql):
     assert expected[0]["pagination"]["total"] > 50
 
 
-def test_faults_that_need_more_of_a_database_work_there_too(serving, postgresql):
+def test_faults_that_need_more_of_a_database_work_there_too(
+    tmp_path, serving, postgresql
+):
     profiles = ("stale-replica", "microseconds", "write-lag", "paired")
-    with serving(postgresql, "--faults", ",".join(profiles)) as service:
+    options = ("--truth", str(tmp_path / "truth.jsonl"), "--faults", ",".join(profiles))
+    with serving(postgresql, *options) as service:
         for number in range(15):
             assert service.search(size=5).status_code == 200
             record = {

@@ -68,6 +68,14 @@ def test_everything_lies_in_the_demo_s_own_folder(demo):
         assert (demo.home / "demo" / name).exists()
 
 
+def test_what_the_demo_keeps_is_for_its_user_alone(demo):
+    kept = demo.home / "demo"
+    assert [f.name for f in (demo.home, kept) if f.stat().st_mode & 0o077] == []
+    databases = [*kept.rglob("*.duckdb"), *kept.glob("*.db"), *kept.glob("[so]*/*.db")]
+    assert len(databases) >= 5
+    assert [f.name for f in databases if f.stat().st_mode & 0o077] == []
+
+
 def test_every_process_of_it_connects_to_loopback_only(demo):
     started = [path.read_text() for path in demo.spied.glob("process-*")]
     for part in ("journeyport demo", "customer-journey", "salesforce-sandbox"):
