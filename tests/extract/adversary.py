@@ -136,7 +136,8 @@ REPORTED = {
 
 ALARMS = {
     Breach.RESOLUTION: lambda t: t.coarse or t.exclusive or t.stale or t.shuffled,
-    Breach.STALE: lambda t: t.stale or t.churn or t.outage or t.shuffled,
+    # A row that another stands in the place of is missing from that answer only.
+    Breach.STALE: lambda t: t.stale or t.churn or t.outage or t.shuffled or t.twice,
     Breach.TOTAL: lambda t: t.total != "true" or t.twice or t.beyond or t.foreign,
     Breach.ORDER: lambda t: t.shuffled or t.twice,
     Breach.BOUNDS: lambda t: t.beyond,

@@ -278,10 +278,6 @@ class ModelSource:
         traits, rng = self.traits, self.rng
         if len(page) > 1 and rng.random() < traits.twice:
             page[rng.randrange(1, len(page))] = page[0]
-            self.broke.add("twice")
-        dates = [row.start for row in page]
-        if dates != sorted(dates, reverse=True):
-            self.broke.add("order")
         if page and rng.random() < traits.foreign:
             self.broke.add("tenant")
             page = [Row(f"x{row.id}", "ZZZZZZ", *_of(row)[2:]) for row in page]
@@ -291,6 +287,12 @@ class ModelSource:
             stray = Engagement(after, f"beyond-{self.tally.total}", self.day)
             stray.versions.append((self.day, None, "ACTIVE"))
             page = [self._row(stray, self.time), *page][: ask.page_size]
+        # Only what is still in the page was told: the stray may have pushed it out.
+        if len({row.key for row in page}) < len(page):
+            self.broke.add("twice")
+        dates = [row.start for row in page]
+        if dates != sorted(dates, reverse=True):
+            self.broke.add("order")
         return page
 
     def _total(self, true, page, ask):

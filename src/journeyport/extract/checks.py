@@ -3,7 +3,7 @@
 What follows from a broken assumption is decided in `walk`.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
@@ -118,6 +118,15 @@ def oldest_of(answer: Answer) -> Oldest | None:
         if row.start is not None and row.upper is not None:
             return Oldest(row.key, row.start, row.upper)
     return None
+
+
+def reaches(answer: Answer, bound: datetime, tick: timedelta) -> bool:
+    """Whether the answer goes on below the bound's tick, or has nothing at all.
+
+    One that does not is a full page of that tick and need not hold any one row of it.
+    """
+    oldest = oldest_of(answer)
+    return oldest is None or oldest.start < bound - tick
 
 
 def absent(answer: Answer, wider: Answer, bound: datetime) -> set[str]:

@@ -19,6 +19,7 @@ from journeyport.extract.checks import (
     breaches,
     disorder,
     oldest_of,
+    reaches,
     within,
 )
 from journeyport.extract.rules import ALL, Rules
@@ -100,8 +101,7 @@ class Walk:
             proof = Proof.UNPROVEN
         if proof is Proof.PROVEN and self._reread:
             proof = Proof.PROVEN_BY_REREAD
-        notes = dict(sorted(self._notes.items()))
-        ids = frozenset(self._dates)
+        notes, ids = dict(sorted(self._notes.items())), frozenset(self._dates)
         return WindowResult(self.window, self._calls, ids, proof, notes)
 
     def _counted(self) -> _Part:
@@ -125,8 +125,7 @@ class Walk:
 
     def _search(self, lo: datetime, hi: datetime, counted: int) -> _Part:
         """Narrow down by halves where more is counted than was found; walk that."""
-        known = (date for date in self._dates.values() if date is not None)
-        dates = sorted(date for date in known if lo <= date <= hi)
+        dates = sorted(d for d in self._dates.values() if d and lo <= d <= hi)
         middle = floor_to(dates[len(dates) // 2], SECOND) if dates else lo
         if len(dates) < PAGE - 10 or not lo < middle < hi:
             yield from self._descend(lo, hi)
@@ -296,9 +295,7 @@ class Walk:
     def _lacks(self, answer: Answer, row: Oldest, bound: datetime) -> bool:
         if not self.rules.bound_row or any(r.key == row.key for r in answer.rows):
             return False
-        oldest = oldest_of(answer)
-        # A full page within one tick need not hold this very row of the tick.
-        return oldest is None or oldest.start < bound - self._tick
+        return reaches(answer, bound, self._tick)
 
     def _find(
         self, lo: datetime, bound: datetime, answer: Answer
@@ -306,20 +303,24 @@ class Walk:
         """The row that gave the bound did not come back: find out why.
 
         It was erased, which the claim allows, only if a wider question reaches below
-        the bound and shows nothing either that the answer should have held.
+        the bound and shows nothing that the answer should have held, or no longer.
         """
         wider = floor_to(bound, SECOND) + SECOND
         again = yield from self._ask(lo, wider)
         lacking = absent(answer, again, bound)
-        reached = oldest_of(again)
-        if not lacking and (reached is None or reached.start < bound - self._tick):
+        if not lacking and reaches(again, bound, self._tick):
             return bound, answer
         third = yield from self._ask(lo, bound)
-        if lacking & {row.key for row in third.rows}:
+        shown = lacking & {row.key for row in third.rows}
+        if shown:
             self._notes[Breach.STALE] += 1
+        if shown and shown == lacking:
             return bound, third
-        self._coarse()
-        return wider, (yield from self._ask(lo, wider))
+        fourth = yield from self._ask(lo, wider)
+        stay = {row.key for row in fourth.rows} & (lacking - shown)
+        if stay or not lacking or not reaches(fourth, bound, self._tick):
+            self._coarse()
+        return wider, fourth
 
     def _coarse(self) -> None:
         if self._tick != SECOND:
@@ -386,8 +387,7 @@ class Walk:
 
     def _expect(self, ask: Ask, answer: Answer) -> None:
         if self._first_total is None and ask.lo == self.window.lo:
-            above = (date for date in self._dates.values() if date is not None)
-            newer = sum(1 for date in above if date > ask.hi)
+            newer = sum(1 for date in self._dates.values() if date and date > ask.hi)
             self._first_total = newer + (answer.total or 0)
 
     def _lie(self) -> None:
