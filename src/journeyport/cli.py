@@ -231,9 +231,13 @@ def profile(start: MaybeFrom = None, end: MaybeTo = None) -> None:
     from journeyport import reading
     from journeyport.deployment import here
 
-    found = reading.profile(start, end, lake=here().lake)
+    first, last = reading.day(start), reading.day(end)
+    if first is not None and last is not None and last < first:
+        raise ArgumentError(f"--to {last} comes before --from {first}; swap them.")
+    found = reading.profile(first, last, lake=here().lake)
     _table("Engagements per day and channel", found.channels.to_pylist())
-    _table("Share of nulls per column", found.nulls.to_pylist())
+    nulls = [row for row in found.nulls.to_pylist() if row["null_share"]]
+    _table("Share of nulls per column that has any", nulls)
     news = [{"what": name, "seen": count} for name, count in found.drift.items()]
     _table("New fields and values", news)
 

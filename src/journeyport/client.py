@@ -195,7 +195,8 @@ class SourceClient:
             raise ContractError(str(error)) from None
         except _AgainError as error:
             kind = QuotaError if error.wait is not None else TransientError
-            raise kind(f"{error} ({self.config.attempts} attempts)") from None
+            said = str(error).removesuffix(".")
+            raise kind(f"{said} ({self.config.attempts} attempts).") from None
 
     def _attempt(self, call: _Call, read: Callable[[bytes], Any]) -> Any:
         session = self._session(call.account)
@@ -368,4 +369,7 @@ def _unreachable(error: httpx.HTTPError, base_url: str) -> JourneyportError:
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ProxyError):
         return _AgainError("The proxy of HTTPS_PROXY does not let the call through.")
-    return _AgainError(f"{base_url} does not answer ({type(error).__name__}).")
+    return _AgainError(
+        f"{base_url} does not answer ({type(error).__name__}); check "
+        "JOURNEYPORT_SOURCE_URL and this machine's way there"
+    )

@@ -78,6 +78,11 @@ def query(sql: str, *, lake: Place | None = None) -> pa.Table:
         opened(lake).create_views(connection)
         try:
             return connection.execute(sql).to_arrow_table()
+        except duckdb.CatalogException as error:
+            lost = str(error).splitlines()[0].removesuffix("!")
+            raise ArgumentError(
+                f"The SQL cannot be answered: {lost}; SHOW TABLES lists what there is."
+            ) from None
         except duckdb.Error as error:
             raise ArgumentError(f"The SQL cannot be answered: {error}") from None
 

@@ -214,6 +214,9 @@ RELEASE = ("release", "--account", "ZZZZZZ")
     ("arguments", "words"),
     [
         (("doctor", "--to", "2026-03-15"), "needs a --from"),
+        (("profile", "--from", "2026-03-15", "--to", "2026-03-14"), "comes before"),
+        (("profile", "--from", "soon"), "'soon' is no day"),
+        (("sql", "SELECT * FROM nosuch"), "SQL cannot be answered"),
         (("doctor", "--account", "ZZZZZZ"), "ZZZZZZ is not in JOURNEYPORT_ACCOUNTS"),
         (
             (*RELEASE, "--day", "2026-03-14", "--who", "me", "--reason", "x"),
