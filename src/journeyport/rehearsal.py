@@ -251,6 +251,7 @@ def _environ(
         "FIRST_DAY": plan.first_day.isoformat(),
         "SOURCE_URL": source["url"],
         "ACCOUNTS": ",".join(ACCOUNTS),
+        "DATA_KEYS": "callReason,satisfaction",
         "SALESFORCE_DOMAIN": "sandbox.my",
         "SALESFORCE_CLIENT_ID": org["consumer_key"],
         "SALESFORCE_CLIENT_SECRET": org["consumer_secret"],

@@ -20,6 +20,7 @@ import phonenumbers
 import pytest
 
 ACCOUNTS = {"ABCDEF": ("America/Los_Angeles", "US"), "GHIJKL": ("Europe/Berlin", "DE")}
+KEPT = ("callReason", "satisfaction")
 DAYS = [date(2026, 3, 10), date(2026, 3, 11), date(2026, 3, 12)]
 BIN = Path(sys.executable).parent
 
@@ -144,6 +145,9 @@ def rows_of(document):
         yield "engagement_channels", base | {"ordinal": ordinal} | more
     for ordinal, topic in each("conversations"):
         yield "engagement_topics", base | {"ordinal": ordinal, "topic": topic}
+    for key, value in (document.get("data") or {}).items():
+        if key in KEPT:  # the field policy keeps no other
+            yield "engagement_data", base | {"data_key": key, "data_value": value}
     for ordinal, attribute in each("attributes"):
         category, dot, value = attribute.partition(".")
         yield (
@@ -250,7 +254,7 @@ def found_rows(connection, relation, columns):
 def assert_equal(connection, relation_of, documents):
     """Every table holds exactly the rows that the documents stand for."""
     tables = expected(documents)
-    assert len(tables) >= 10, "the source holds something for every table"
+    assert len(tables) >= 11, "the source holds something for every table"
     for table, rows in tables.items():
         columns = tuple(rows[0])
         wanted = Counter(tuple(row[name] for name in columns) for row in rows)
@@ -290,6 +294,7 @@ def export(source, home):
         "JOURNEYPORT_SOURCE_URL": source["url"],
         "JOURNEYPORT_ACCOUNTS": ",".join(ACCOUNTS),
         "JOURNEYPORT_SETTLE_MINUTES": "0",
+        "JOURNEYPORT_DATA_KEYS": ",".join(KEPT),
     }
     for account, (zone, region) in ACCOUNTS.items():
         keys = source["accounts"][account]
