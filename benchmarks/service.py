@@ -93,6 +93,7 @@ class Asking:
 
     def identifiers(self, count: int) -> list[dict[str, list[str]]]:
         """Identifiers of engagements all over the days."""
+        self.connect_anew()
         rng = Random(1)
         found: list[dict[str, list[str]]] = []
         while len(found) < count:
@@ -105,6 +106,10 @@ class Asking:
                     if name in known
                 ]
         return found[:count]
+
+    def connect_anew(self) -> None:
+        """Leave the connection: the service ends one that is idle for long."""
+        self.connection.close()  # the next request opens another
 
     def close(self) -> None:
         """End the process."""
@@ -132,6 +137,7 @@ def measure(sides: dict[str, Asking], requests: int, rounds: int) -> dict[str, d
     }
     for _ in range(rounds):
         for name, side in sides.items():
+            side.connect_anew()
             began = time.perf_counter()
             for number in range(requests):
                 side.search(**days(number))
