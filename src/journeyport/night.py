@@ -367,8 +367,9 @@ def _strengths(
     lake: Lake, account: str, configured: Mapping[str, str], landed: Landed | None
 ) -> dict[str, str]:
     """The strengths in use: as read in this run, else as last used, else configured."""
-    if landed is not None and account in landed.types:
-        return landed.types[account].strengths
+    found = landed.types.get(account) if landed is not None else None
+    if found is not None and not found.warning:  # what was refused says nothing new
+        return found.strengths
     last = max(lake.days(account), default=None)
     manifest = lake.manifest(account, last) if last is not None else None
     used = manifest.facts.get("strengths", {}) if manifest is not None else {}
