@@ -128,8 +128,8 @@ def ended(live, profile, folder, seed=1):
     return "HELD" if report.held else "PROVED"
 
 
-# Open: under wrong totals a day is now and then HELD, though every row is there. Nothing
-# is claimed falsely, but it should be PROVED; why the walk gives up is not found yet.
+# Open: under wrong totals a day is now and then HELD, though every row is there. It
+# claims nothing falsely, but should be PROVED; why the walk gives up is not known yet.
 NOW_AND_THEN_HELD = pytest.mark.xfail(reason="sometimes HELD under wrong totals")
 
 
