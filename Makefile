@@ -16,7 +16,7 @@ install: $(STAMP) ## Make .venv and install everything into it, at the pinned ve
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"journeyport needs Python 3.11 or newer and $(PYTHON) is {v.major}.{v.minor}: run make PYTHON=/path/to/python3.11")'
-	@echo "Installing into $(VENV): about a minute …"
+	@echo "Installing into $(VENV): one to four minutes …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
