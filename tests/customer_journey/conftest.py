@@ -109,9 +109,9 @@ def filled(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def empty(tmp_path_factory):
-    """Two accounts that start empty; tests write under ids of their own."""
+    """Two accounts that start empty, a service per file: no file meets another's."""
     folder = tmp_path_factory.mktemp("empty")
     with started(folder / "journey.db", "--clock", CLOCK) as running:
         yield running
