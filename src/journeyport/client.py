@@ -177,6 +177,16 @@ class SourceClient:
         )
         return types or []
 
+    def linked(self, account: str, kind: str, value: str) -> dict[str, list[str]]:
+        """All that the source links with an identifier, by type; raises as `search`.
+
+        Empty where it does not know the identifier.
+        """
+        path, query, body = wire.linked_request(account, kind, value)
+        call = _Call(account, "POST", path, "compare", query, body)
+        found: dict[str, list[str]] | None = self._call(call, wire.read_linked)
+        return found or {}
+
     def _engagements(self, call: _Call) -> wire.Answer:
         return self._call(call, wire.read_answer) or wire.Answer((), not_found=True)
 

@@ -105,6 +105,10 @@ class _Page(msgspec.Struct):
     pagination: Any = None
 
 
+class _Linked(msgspec.Struct):
+    identifiers: dict[str, list[str | None] | None] | None = None
+
+
 class _Head(msgspec.Struct):
     id: Any = None
     accountId: Any = None  # noqa: N815 (the source's name)
@@ -162,6 +166,15 @@ def ids_request(account: str, ids: Sequence[str]) -> tuple[str, dict[str, str]]:
     return f"{account_path(account)}/engagements", query
 
 
+def linked_request(
+    account: str, kind: str, value: str
+) -> tuple[str, dict[str, int], bytes]:
+    """Path, query and body of a search for all that is linked with an identifier."""
+    path = f"{account_path(account)}/journeys:search"
+    body = orjson.dumps({"identifiers": {kind: [value]}})
+    return path, {"pageSize": 1, "pageNumber": 1}, body
+
+
 def identifiers_path(account: str) -> str:
     """Where an account's identifier types are listed."""
     return f"{account_path(account)}/identifiers"
@@ -185,6 +198,25 @@ def read_answer(content: bytes) -> Answer:
     total = page.pagination.get("total") if isinstance(page.pagination, dict) else None
     whole = isinstance(total, int) and not isinstance(total, bool) and total >= 0
     return Answer(rows, total if whole else None)
+
+
+def read_linked(content: bytes) -> dict[str, list[str]]:
+    """The identifiers of an answer, by type; what the search was linked with.
+
+    Raises:
+        ContractError: the body is no JSON object of the expected shape.
+    """
+    try:
+        found = msgspec.json.decode(content, type=_Linked).identifiers or {}
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # Not the decoder's own words: they may quote the answer.
+        raise ContractError(
+            "An answer of the source does not say what an identifier is linked with."
+        ) from error
+    return {
+        kind: [value for value in listed or () if value]
+        for kind, listed in found.items()
+    }
 
 
 def _row(body: bytes) -> Row:
