@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, NoReturn, Self, TypeVar
@@ -25,9 +26,14 @@ T = TypeVar("T")
 _PATIENCE = 180.0
 """Seconds in which a server must say where it listens, on however busy a machine."""
 
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+if _LIBC is not None:
+    _LIBC.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]  # it is variadic
 _PARENT_DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of Linux; elsewhere a killed parent leaves its children behind."""
+
+_POLITE = (signal.SIGTERM, signal.SIGINT)
+"""The signals that a child must be able to hear."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,8 @@ class Children:
             env=dict(environ),
             cwd=folder,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509  one call into the C library
+            # Only calls into the C library, none of which takes a lock of ours.
+            preexec_fn=partial(_begin, os.getpid()),  # noqa: PLW1509
         )
         child = Child(name, process, log)
         self._children.append(child)
@@ -170,10 +177,23 @@ def end_on_signals() -> None:
     signal.signal(signal.SIGHUP, interrupt)
 
 
-def _end_with_parent() -> None:
-    """In the child: be ended by the kernel when we are gone, however we went."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+def _begin(parent: int) -> None:
+    """In the child, before its program: hear signals, and end when we are gone.
+
+    An ignored or blocked signal stays so in whatever is started. A shell's `&` ignores
+    SIGINT, and Dagster lets SIGTERM do what SIGINT does: its processes, and whatever
+    they start, would then be deaf to both.
+    """
+    for number in _POLITE:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _POLITE)
+    if _LIBC is None:
+        return
+    # The kernel takes for the parent the thread that starts the child.
+    if _LIBC.prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) was refused")
+    if os.getppid() != parent:  # it was gone before the kernel was told to look
+        os._exit(1)
 
 
 def _signal(child: Child, number: signal.Signals) -> None:
