@@ -1,23 +1,19 @@
 """`journeyport crm …`: check, plan, apply, undo, verify, as an administrator does.
 
-What is written and what is refused is decided in `journeyport.crm`; values of records
-stay in the plan's file.
+The work is `journeyport.crm_jobs`'; values of records stay in the plan's files.
 """
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from journeyport.console import shown
-from journeyport.errors import ArgumentError, SettingsError
+from journeyport.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from journeyport.crm import CrmConfig
-    from journeyport.crm.protocol import Crm
+    from journeyport.crm_jobs import Told
     from journeyport.deployment import Deployment
     from journeyport.night import Run
 
@@ -33,13 +29,10 @@ Reason = Annotated[str, typer.Option(help="Why; kept with what is done.")]
 @app.command()
 def check() -> None:
     """Look whether the org fits the mapping. Writes nothing."""
-    from journeyport import crm
+    from journeyport import crm_jobs
+    from journeyport.deployment import here
 
-    with _org() as (place, config, org):
-        mapping = crm.load_mapping(config.mapping_path)
-        report = crm.check(org, mapping, place.lake)
-    shown.print(report.text(), markup=False)
-    raise typer.Exit(0 if report.ok else 1)
+    _end(crm_jobs.check(here()))
 
 
 @app.command()
@@ -50,30 +43,25 @@ def plan(
     end: Annotated[
         str | None, typer.Option("--to", metavar="DAY", help="Last UTC day.")
     ] = None,
+    last_month: Annotated[
+        bool, typer.Option("--last-month", help="The calendar month that ended last.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="What for; kept with the plan.")] = "",
 ) -> None:
     """Plan what an apply would write, for some days or for all. Writes nothing."""
-    from journeyport import crm, delivery, runs
-    from journeyport.night import span
+    from journeyport import crm_jobs
+    from journeyport.deployment import here
 
-    with _org() as (place, config, org):
-        work = _work(place)
-        wanted = None
-        if start is not None or end is not None:
-            first, last = runs.days(place, *ends(start, end))
-            days = span(first, last)
-            wanted = delivery.asked(None, place.accounts, days, is_night=False)
-        made = crm.make_plan(
-            place.lake,
-            place.state,
-            org,
-            crm.load_mapping(config.mapping_path),
-            config,
-            days=delivery.fit(work, wanted, shrink_limit=place.settings.shrink_limit),
-            run_id=work.run_id,
-            clock=place.clock,
-        )
-    shown.print(made.text(), markup=False)
-    raise typer.Exit(1 if made.refusals else 0)
+    place = here()
+    told = crm_jobs.plan(
+        place,
+        _work(place),
+        start=start,
+        end=end,
+        last_month=last_month,
+        reason=reason,
+    )
+    _end(told)
 
 
 @app.command("apply")
@@ -85,51 +73,33 @@ def apply_command(
     ] = False,
 ) -> None:
     """WRITES TO THE ORG what a plan says; the first time 25 records, then it stops."""
-    from journeyport import delivery
+    from journeyport import crm_jobs
+    from journeyport.deployment import here
 
-    place, config = _configured()
-    report = delivery.apply_crm(
-        _work(place),
-        config,
-        place.warehouse_url,
-        plan_id=plan_id,
-        reason=reason,
-        confirm=confirm,
+    place = here()
+    told = crm_jobs.apply(
+        place, _work(place), plan_id=plan_id, reason=reason, confirm=confirm
     )
-    shown.print(report.text(), markup=False)
-    raise typer.Exit(1 if report.red else 0)
+    _end(told)
 
 
 @app.command()
 def undo(plan_id: PlanId, reason: Reason) -> None:
     """WRITES TO THE ORG: restores what an apply changed and nobody changed since."""
-    from journeyport import crm
+    from journeyport import crm_jobs
+    from journeyport.deployment import here
 
-    with _org() as (place, config, org):
-        report = crm.undo(
-            plan_id,
-            reason,
-            state=place.state,
-            crm=org,
-            mapping=crm.load_mapping(config.mapping_path),
-            config=config,
-            run_id=_work(place).run_id,
-            clock=place.clock,
-        )
-    shown.print(report.text(), markup=False)
-    raise typer.Exit(1 if report.rejected else 0)
+    place = here()
+    _end(crm_jobs.undo(place, _work(place), plan_id=plan_id, reason=reason))
 
 
 @app.command()
 def verify() -> None:
     """Compare the org with what it accepted. Writes nothing."""
-    from journeyport import crm
+    from journeyport import crm_jobs
+    from journeyport.deployment import here
 
-    with _org() as (place, config, org):
-        mapping = crm.load_mapping(config.mapping_path)
-        report = crm.verify(place.lake, place.state, org, mapping, clock=place.clock)
-    shown.print(report.text(), markup=False)
-    raise typer.Exit(0 if report.ok else 1)
+    _end(crm_jobs.verify(here()))
 
 
 @app.command()
@@ -182,26 +152,10 @@ def ends(start: str | None, end: str | None) -> tuple[str, str]:
     return start, end or start
 
 
-def _configured() -> "tuple[Deployment, CrmConfig]":
-    from journeyport.deployment import here
-
-    place = here()
-    config = place.crm
-    if config is None:
-        raise SettingsError(
-            "No CRM is set up: set JOURNEYPORT_SALESFORCE_DOMAIN and the other "
-            "JOURNEYPORT_SALESFORCE_ settings; .env.example says who knows them."
-        )
-    return place, config
-
-
-@contextmanager
-def _org() -> "Iterator[tuple[Deployment, CrmConfig, Crm]]":
-    from journeyport import crm
-
-    place, config = _configured()
-    with crm.connect(config) as org:
-        yield place, config, org
+def _end(told: "Told") -> NoReturn:
+    """Print what a job came to; red when somebody must look."""
+    shown.print(told.details, markup=False)
+    raise typer.Exit(0 if told.ok else 1)
 
 
 def _work(place: "Deployment") -> "Run":

@@ -257,12 +257,17 @@ def apply_crm(
             confirm=confirm,
             progress=run.progress,
         )
+    publish_crm(run, url)
+    return report
+
+
+def publish_crm(run: Run, url: str) -> None:
+    """Tell lake and warehouse what was matched and what was refused."""
     crm.publish(run.lake, run.state, run_id=run.run_id)
     extract.publish(run.lake, run.state, run.run_id)
     warehouse.load(
         run.lake, url, days=[], state=run.state, run_id=run.run_id, clock=run.clock
     )
-    return report
 
 
 def asked(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from journeyport.clock import Clock
+from journeyport.crm import rowsfile
 from journeyport.crm.config import CrmConfig
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.outcome import APPLIED, AWAITING, PARTIAL, ApplyReport
@@ -88,6 +89,7 @@ def apply_plan(
             progress("apply", 0, len(chosen))
         send_all(push, chosen)
         status = _end(push, row, reason, is_trial=chosen is not left)
+        rowsfile.write(plan, state)
     return _report(push, status, before)
 
 

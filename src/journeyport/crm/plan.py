@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from datetime import date
 
 from journeyport.clock import Clock
-from journeyport.crm import guards, planfile
+from journeyport.crm import guards, planfile, rowsfile
 from journeyport.crm.config import CrmConfig
 from journeyport.crm.draft import Draft, fitting
 from journeyport.crm.due import sort_records
@@ -45,6 +45,7 @@ def make_plan(
     customers: Collection[tuple[str, str]] | None = None,
     run_id: str,
     clock: Clock,
+    reason: str = "",
     progress: Progress | None = None,
 ) -> Plan:
     """Plan what an apply would write.
@@ -59,6 +60,7 @@ def make_plan(
         customers: the (account, customer id) to deliver; None: all.
         run_id: the run.
         clock: the time.
+        reason: what for; kept with the plan.
         progress: told the object and its place.
 
     Raises:
@@ -77,7 +79,7 @@ def make_plan(
         if progress is not None:
             progress(rule.name, place, len(mapping.objects))
         _object(draft, rule)
-    return _finish(draft, config, selection)
+    return _finish(draft, config, selection, reason)
 
 
 def _object(draft: Draft, rule: ObjectRule) -> None:
@@ -152,7 +154,7 @@ def _close_lost(draft: Draft, rule: ObjectRule, found: list[Match]) -> None:
             draft.present[rule.name].pop(m.key, None)
 
 
-def _finish(draft: Draft, config: CrmConfig, selection: Selection) -> Plan:
+def _finish(draft: Draft, config: CrmConfig, selection: Selection, reason: str) -> Plan:
     org = draft.crm.org
     expires = draft.now + config.plan_life
     seed = json.dumps([org.id, draft.mapping.hash, draft.run_id, draft.now.isoformat()])
@@ -180,6 +182,7 @@ def _finish(draft: Draft, config: CrmConfig, selection: Selection) -> Plan:
         path=config.plan_dir / f"{plan_id}.json",
     )
     planfile.save(plan)
+    rowsfile.write(plan, draft.state)
     planfile.clear_out(config.plan_dir, draft.now - config.plan_keep)
     row = PlanRow(
         plan_id,
@@ -190,7 +193,7 @@ def _finish(draft: Draft, config: CrmConfig, selection: Selection) -> Plan:
         draft.now,
         expires,
         draft.run_id,
-        None,
+        reason or None,
         None,
     )
     with draft.state.write() as connection:

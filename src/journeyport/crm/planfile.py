@@ -241,9 +241,9 @@ def _by_code(foreseen: tuple[Foreseen, ...]) -> dict[str, int]:
 
 
 def clear_out(folder: Path, before: datetime) -> int:
-    """Remove the plans made before then, values and all; returns how many."""
+    """Remove the plans made before then, values and all; returns how many files."""
     removed = 0
-    for path in folder.glob("*Z-*.json"):
+    for path in folder.glob("*Z-*.*"):
         stamp = path.name.split("-", 1)[0]
         try:
             made = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from journeyport.clock import Clock
+from journeyport.crm import rowsfile
 from journeyport.crm.config import CrmConfig
 from journeyport.crm.draft import fitting
 from journeyport.crm.mapping import Mapping as CrmMapping
@@ -156,6 +157,7 @@ def undo(
         for rule in reversed(mapping.objects):  # children before their parents
             _object(work, rule, left)
         _close(work, row, reason)
+        rowsfile.write(plan, state)
     return UndoReport(
         plan_id,
         crm.org,

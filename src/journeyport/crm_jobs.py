@@ -1,0 +1,387 @@
+"""The CRM's five jobs, one function each: check, plan, apply, undo, verify.
+
+Each is called by a command and by a job of the orchestrator, and each comes back with
+one paragraph, counts and the rows' file. No paragraph, count or fact holds a value of
+anybody; the rows' file does, and only its owner reads it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from journeyport import crm, delivery, runs
+from journeyport.crm import CrmConfig, rowsfile
+from journeyport.crm.planfile import Plan, load
+from journeyport.crm.protocol import Crm, Org
+from journeyport.deployment import Deployment
+from journeyport.errors import ArgumentError, NotProvedError, SettingsError
+from journeyport.night import Run, span
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one job came to.
+
+    Attributes:
+        org: the org it was about.
+        wrote: something was written to the org.
+        ok: nobody needs to look.
+        paragraph: the result in one paragraph.
+        rows: records by what became of them; `check` counts its findings.
+        file: the rows with their values, readable by their owner only; None: there
+            are none.
+        plan_id: the plan that was made, applied or taken back; None: no plan.
+        details: the result in lines.
+        facts: the result as data, for metadata and receipts.
+    """
+
+    org: Org
+    wrote: bool
+    ok: bool
+    paragraph: str
+    rows: Mapping[str, int]
+    file: Path | None
+    plan_id: str | None
+    details: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def target(place: Deployment) -> str:
+    """The org that the settings name, without asking it; for a job's description."""
+    config = place.crm
+    return "no CRM (none is set up)" if config is None else config.login.domain
+
+
+def check(place: Deployment) -> Told:
+    """Look whether the org fits the mapping. Writes nothing."""
+    with signed_in(place) as (config, org):
+        mapping = crm.load_mapping(config.mapping_path)
+        report = crm.check(org, mapping, place.lake)
+    rows = {
+        level.lower(): sum(line.level == level for line in report.lines)
+        for level in ("ERROR", "WARNING", "NOTE")
+    }
+    state = "ready" if report.ok else "not ready: each ERROR line names its remedy"
+    paragraph = (
+        f"Wrote nothing. {named(report.org)} is {state}; {listed(rows)} among the "
+        "findings."
+    )
+    return Told(
+        org=report.org,
+        wrote=False,
+        ok=report.ok,
+        paragraph=paragraph,
+        rows=rows,
+        file=None,
+        plan_id=None,
+        details=report.text(),
+        facts=report.facts,
+    )
+
+
+def plan(
+    place: Deployment,
+    run: Run,
+    *,
+    start: str | None = None,
+    end: str | None = None,
+    last_month: bool = False,
+    reason: str = "",
+) -> Told:
+    """Plan what an apply would write, for some days or for all. Writes nothing.
+
+    Args:
+        place: the installation.
+        run: the run.
+        start: the first UTC day, YYYY-MM-DD; without any day, all that there is.
+        end: the last UTC day, included; without it, the first day alone.
+        last_month: the days of the calendar month that ended last, instead.
+        reason: what for; kept with the plan.
+
+    Raises:
+        ArgumentError: the days make no sense, or lie in the future.
+        NotProvedError: none of the chosen account-days may be delivered.
+        SettingsError: no CRM is set up, or the mapping does not fit the org.
+    """
+    config = configured(place)
+    wanted = _wanted(place, start, end, last_month=last_month)
+    limit = place.settings.shrink_limit
+    chosen = delivery.fit(run, wanted, shrink_limit=limit)
+    if wanted and not chosen:
+        raise NotProvedError(
+            "None of the chosen account-days is proved and sound, so there is nothing "
+            "to plan; export them, or release them with a reason."
+        )
+    with crm.connect(config) as org:
+        made = crm.make_plan(
+            place.lake,
+            place.state,
+            org,
+            crm.load_mapping(config.mapping_path),
+            config,
+            days=chosen,
+            run_id=run.run_id,
+            clock=place.clock,
+            reason=reason,
+            progress=run.progress,
+        )
+    held = len(wanted) - len(chosen)
+    days = f"{len(chosen)} account-days"
+    if held:
+        days += f" ({held} more are not proved and are left out)"
+    return Told(
+        org=made.org,
+        wrote=False,
+        ok=not made.refusals,
+        paragraph=_planned(made, days),
+        rows=planned_rows(made),
+        file=rowsfile.path_of(made),
+        plan_id=made.plan_id,
+        details=made.text(),
+        facts={**made.facts, "account_days": len(chosen), "left_out": held},
+    )
+
+
+def apply(
+    place: Deployment, run: Run, *, plan_id: str, reason: str, confirm: bool = False
+) -> Told:
+    """WRITES TO THE ORG what a plan says; the first time 25 records, then it stops.
+
+    Args:
+        place: the installation.
+        run: the run.
+        plan_id: the plan.
+        reason: why; kept with the approval.
+        confirm: the first records were looked at in the org and are right.
+
+    Raises:
+        ArgumentError: no such plan, or no reason.
+        StaleError: what was planned no longer holds.
+        LeaseError: another run writes to this org.
+        PermanentError: a guard forbids it.
+        SettingsError: no CRM is set up.
+    """
+    config = configured(place)
+    report = delivery.apply_crm(
+        run,
+        config,
+        place.warehouse_url,
+        plan_id=plan_id,
+        reason=reason,
+        confirm=confirm,
+    )
+    rows: dict[str, int] = {}
+    for what, counts in (("made", report.created), ("changed", report.updated)):
+        rows |= {f"{name} {what}": many for name, many in counts.items() if many}
+    rows["rejected"] = sum(many for *_, many in report.rejected)
+    rows["kept back"] = report.suppressed
+    rows["still to be sent"] = report.unsent
+    told = f"Wrote to {named(report.org)}: {listed(rows)}"
+    if not report.writes:
+        told = f"Wrote nothing to {named(report.org)} this time: {listed(rows)}"
+    tail = {
+        "APPLIED": "The plan is applied.",
+        "PARTIAL": "Not all of it is sent: apply the same plan again.",
+        "AWAITING_CONFIRMATION": (
+            "These are the first records in this org: look at them there, then apply "
+            "the same plan again with the confirmation."
+        ),
+    }[report.status]
+    return Told(
+        org=report.org,
+        wrote=bool(report.writes),
+        ok=not report.red and report.status != "PARTIAL",
+        paragraph=f"{told}, with {report.calls.writes} write calls. {tail}",
+        rows=rows,
+        file=rowsfile.path_of(load(config.plan_dir, plan_id)),
+        plan_id=plan_id,
+        details=report.text(),
+        facts=report.facts,
+    )
+
+
+def undo(place: Deployment, run: Run, *, plan_id: str, reason: str) -> Told:
+    """WRITES TO THE ORG: restores what an apply changed and nobody changed since.
+
+    Args:
+        place: the installation.
+        run: the run.
+        plan_id: the applied plan.
+        reason: why.
+
+    Raises:
+        ArgumentError: no such plan, or no reason.
+        StaleError: it was not applied, or not in this org.
+        LeaseError: another run writes to this org.
+        SettingsError: no CRM is set up.
+    """
+    with signed_in(place) as (config, org):
+        report = crm.undo(
+            plan_id,
+            reason,
+            state=place.state,
+            crm=org,
+            mapping=crm.load_mapping(config.mapping_path),
+            config=config,
+            run_id=run.run_id,
+            clock=place.clock,
+        )
+    delivery.publish_crm(run, place.warehouse_url)
+    rows: dict[str, int] = {}
+    for what, counts in (("restored", report.restored), ("deleted", report.deleted)):
+        rows |= {f"{name} {what}": many for name, many in counts.items() if many}
+    rows["left as they are"] = sum(report.kept.values())
+    rows["fields left to people"] = report.edits
+    rows["rejected"] = sum(report.rejected.values())
+    return Told(
+        org=report.org,
+        wrote=bool(report.restored or report.deleted),
+        ok=not report.rejected,
+        paragraph=(
+            f"Took plan {plan_id} back in {named(report.org)}: {listed(rows)}. The "
+            "night only plans until an apply is approved again."
+        ),
+        rows=rows,
+        file=rowsfile.path_of(load(config.plan_dir, plan_id)),
+        plan_id=plan_id,
+        details=report.text(),
+        facts=report.facts,
+    )
+
+
+def verify(place: Deployment) -> Told:
+    """Compare the org with what it accepted. Writes nothing."""
+    with signed_in(place) as (config, org):
+        mapping = crm.load_mapping(config.mapping_path)
+        report = crm.verify(place.lake, place.state, org, mapping, clock=place.clock)
+    rows = {
+        f"{name} {what}": many
+        for name, counts in report.counts.items()
+        for what, many in counts.items()
+        if many
+    }
+    state = "is in step" if report.ok else "drifted; the next plan mends what is ours"
+    return Told(
+        org=report.org,
+        wrote=False,
+        ok=report.ok,
+        paragraph=(
+            f"Wrote nothing. {named(report.org)} {state}: "
+            f"{listed(rows, 'nothing was ever sent')}."
+        ),
+        rows=rows,
+        file=None,
+        plan_id=None,
+        details=report.text(),
+        facts=report.facts,
+    )
+
+
+def configured(place: Deployment) -> CrmConfig:
+    """The CRM of the installation.
+
+    Raises:
+        SettingsError: none is set up.
+    """
+    config = place.crm
+    if config is None:
+        raise SettingsError(
+            "No CRM is set up: set JOURNEYPORT_SALESFORCE_DOMAIN and the other "
+            "JOURNEYPORT_SALESFORCE_ settings; .env.example says who knows them."
+        )
+    return config
+
+
+@contextmanager
+def signed_in(place: Deployment) -> Iterator[tuple[CrmConfig, Crm]]:
+    """The CRM, signed in to."""
+    config = configured(place)
+    with crm.connect(config) as org:
+        yield config, org
+
+
+def last_month_of(today: date) -> tuple[date, date]:
+    """The first and the last day of the calendar month before today's."""
+    last = today.replace(day=1) - timedelta(days=1)
+    return last.replace(day=1), last
+
+
+def named(org: Org) -> str:
+    """The org as a person knows it."""
+    return f"{org.name} ({org.id}, {org.kind})"
+
+
+def listed(rows: Mapping[str, int], none: str = "nothing") -> str:
+    """Counts in words; zeros are left out."""
+    return ", ".join(f"{many} {what}" for what, many in rows.items() if many) or none
+
+
+def planned_rows(made: Plan) -> dict[str, int]:
+    """A plan's records by what would become of them."""
+    rows = {
+        f"{name} {what}": many
+        for name, counts in made.counts.items()
+        for what, many in counts.items()
+        if many and what != "wanted"
+    }
+    rows["would be refused, not sent"] = len(made.foreseen)
+    return rows
+
+
+def _planned(made: Plan, days: str) -> str:
+    if made.refusals:
+        last = f"It may not be applied: {' '.join(made.refusals)}"
+    elif made.actions:
+        last = (
+            f"To write it, apply plan {made.plan_id} before "
+            f"{made.expires_at:%Y-%m-%d %H:%M} UTC, with a reason."
+        )
+    else:
+        last = "There is nothing to apply."
+    unmatched = {
+        f"customers met {word}": made.matches.get(standing, 0)
+        for standing, word in (
+            ("NONE", "no record"),
+            ("MANY", "several records"),
+            ("TAKEN", "another customer's record"),
+            ("CONTESTED", "a record that others claim too"),
+        )
+    }
+    met = f" {listed(unmatched)}." if any(unmatched.values()) else ""
+    changed = {
+        f"{name} {what}": made.counts[name].get(what, 0)
+        for name in made.counts
+        for what in ("to make", "to change", "merged away")
+    }
+    refused = f" {len(made.foreseen)} would be refused and are not sent."
+    return (
+        f"Wrote nothing. Plan {made.plan_id} for {named(made.org)} covers {days}: "
+        f"{listed(changed, 'no record would change')}, about {made.calls} API calls "
+        f"and {made.storage_mb:g} MB.{met}"
+        f"{refused if made.foreseen else ''} {last}"
+    )
+
+
+def _wanted(
+    place: Deployment, start: str | None, end: str | None, *, last_month: bool
+) -> list[tuple[str, date]]:
+    """The account-days that were asked for; unasked, all that the lake holds.
+
+    Raises:
+        ArgumentError: the days make no sense.
+    """
+    if last_month and (start or end):
+        raise ArgumentError("Choose days or the last month, not both.")
+    if last_month:
+        first, last = last_month_of(runs.today(place.clock))
+    elif start:
+        first, last = runs.days(place, start, end or start)
+    elif end:
+        raise ArgumentError(f"--to {end} needs a --from; name the first day, too.")
+    else:
+        lake = place.lake
+        return [(one, day) for one in lake.accounts() for day in lake.days(one)]
+    return delivery.asked(None, place.accounts, span(first, last), is_night=False)
