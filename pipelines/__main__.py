@@ -70,6 +70,8 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     _say("starting", 0, 0)
     import dagster as dg
 
+    from journeyport import receipts
+    from pipelines import attribution
     from pipelines.catalogue import RANGE_END, RANGE_START
     from pipelines.definitions import defs
 
@@ -85,7 +87,8 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
             tags={
                 RANGE_START: days[0].isoformat(),
                 RANGE_END: days[-1].isoformat(),
-                "journeyport/by": "command line",
+                attribution.BY: attribution.COMMAND_LINE,
+                attribution.USER: receipts.operator().user or "",
             },
             run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
             raise_on_error=False,

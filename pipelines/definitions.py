@@ -2,7 +2,16 @@
 
 import dagster as dg
 
-from pipelines import conformed, delivery, identity, landing, nightly, operations
+from pipelines import (
+    conformed,
+    crm_jobs,
+    delivery,
+    identity,
+    landing,
+    nightly,
+    operations,
+    release,
+)
 from pipelines.resources import RESOURCES
 
 defs = dg.Definitions(
@@ -16,7 +25,7 @@ defs = dg.Definitions(
         operations.operations_tables,
     ],
     asset_checks=[conformed.checks],
-    jobs=[nightly.nightly, nightly.export],
+    jobs=[nightly.nightly, nightly.export, *crm_jobs.JOBS, release.release_day],
     schedules=[nightly.nightly_schedule],
     resources=RESOURCES,
     # Steps share the run's process: a process each costs more than it brings.

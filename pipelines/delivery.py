@@ -8,6 +8,7 @@ somebody approved an apply for that org and mapping.
 import dagster as dg
 
 from journeyport.tables import DAILY
+from pipelines import attribution
 from pipelines.catalogue import DAYS, IDENTITY, SINGLE_RUN, chosen_days, in_words
 from pipelines.resources import Site
 
@@ -90,8 +91,8 @@ def crm_plan(
             if is_night
             else delivery.asked(site.landed, site.accounts, days, is_night=False),
             shrink_limit=site.settings.shrink_limit,
-            # Who repeats a night by hand is given a plan, like everybody else.
-            may_apply=is_night and context.run.root_run_id is None,
+            # Who starts or repeats a night by hand is given a plan, like anybody else.
+            may_apply=is_night and attribution.is_unattended(context.run),
         )
     site.told["crm"] = told
     return dg.MaterializeResult(metadata=told)

@@ -28,7 +28,7 @@ def operations_tables(
 
     with in_words():
         run = site.run(context.run)
-        rows = delivery.publish(run, site.home / "catalogue.duckdb")
+        rows = delivery.publish(run, site.home / "catalogue.duckdb", site.rule_hashes)
     for table in OPERATIONS:
         yield dg.MaterializeResult(
             asset_key=table.name, metadata={"dagster/row_count": rows[table.name]}

@@ -12,6 +12,7 @@ import dagster as dg
 from journeyport import environment
 from journeyport.deployment import Deployment
 from journeyport.settings import Settings
+from pipelines import attribution
 
 if TYPE_CHECKING:
     from journeyport.night import Landed, Progress, Run
@@ -44,7 +45,8 @@ class Site(Deployment):
         from journeyport.night import Run
 
         first = run.root_run_id or run.run_id
-        return Run(self.lake, self.state, self.clock, first, self.progress)
+        actor = attribution.actor(run.tags)
+        return Run(self.lake, self.state, self.clock, first, self.progress, actor)
 
 
 SITE = Site(environment.read)

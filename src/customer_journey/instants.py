@@ -20,6 +20,8 @@ _RFC3339 = re.compile(
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 #: The hour and the minute of every minute of a day: looked up, not formatted again.
 _MINUTES = [f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(24 * 60)]
+#: The same of every millisecond of a minute.
+_SECONDS = [f"{one // 1000:02}.{one % 1000:03}" for one in range(60_000)]
 _day_text: dict[int, str] = {}
 
 
@@ -92,10 +94,9 @@ def format_instant(instant: int) -> str:
             _day_text[days] = text
     minute, rest = divmod(rest, MINUTE)
     milliseconds, micro = divmod(rest, 1000)
-    second, milli = divmod(milliseconds, 1000)
     if micro:
-        return f"{text}{_MINUTES[minute]}{second:02}.{milli:03}{micro:03}Z"
-    return f"{text}{_MINUTES[minute]}{second:02}.{milli:03}Z"
+        return f"{text}{_MINUTES[minute]}{_SECONDS[milliseconds]}{micro:03}Z"
+    return f"{text}{_MINUTES[minute]}{_SECONDS[milliseconds]}Z"
 
 
 def format_day(days: int) -> str:

@@ -180,18 +180,14 @@ def release(
     reason: Annotated[str, typer.Option(help="Why; certified.")],
 ) -> None:
     """Let a held account-day be delivered by the next export of it."""
-    from journeyport import extract, runs
+    from journeyport import receipts, runs
+    from journeyport import release as releasing
     from journeyport.deployment import here
-    from journeyport.state import pending
 
     place = here()
     account, named = place.account(account), runs.day("--day", day)
-    extract.release(place.state, account, named, who=who, reason=reason)
-    pending.note(place.state, [(account, named)])
-    shown.print(
-        f"{named} of account {account} is released; the next night delivers it, or: "
-        f"journeyport export --from {named} --to {named}"
-    )
+    work = place.work(receipts.operator(who))
+    shown.print(releasing.release(work, account, named, reason=reason), markup=False)
 
 
 @verify_app.command()

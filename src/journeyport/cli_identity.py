@@ -6,12 +6,16 @@ is logged.
 
 import getpass
 from datetime import UTC, date, datetime, time
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from journeyport.console import report, shown
 from journeyport.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from journeyport.deployment import Deployment
 
 app = typer.Typer(
     no_args_is_help=True, help="Who is who: explain, rule, compare rules."
@@ -100,9 +104,10 @@ def undo(
     from journeyport.deployment import here
 
     place = here()
-    identity.undo_rule(
-        place.state, number, author=author or _login(), clock=place.clock
-    )
+    name = author or _login()
+    identity.undo_rule(place.state, number, author=name, clock=place.clock)
+    told = "A ruling is taken back."
+    _receipt(place, "RULE_UNDONE", name, reason=told, number=number)
     shown.print(f"Rule {number} is taken back; the next night resolves without it.")
 
 
@@ -128,6 +133,46 @@ def diff(
     shown.print(identity.render_diff(found), markup=False)
 
 
+@app.command()
+def compare(
+    identifiers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[IDENTIFIER]...", help="The customers of these."),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(min=1, max=1000, help="Else so many customers.")
+    ] = 20,
+    account: Account = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As one JSON line instead of words.")
+    ] = False,
+) -> None:
+    """Ask the source how it groups some customers; propose what it has unlinked.
+
+    One question per customer mostly, within JOURNEYPORT_CALL_BUDGET. Nothing is
+    changed: a proposal is a command that you may run or not.
+    """
+    from journeyport import identity
+    from journeyport.deployment import here
+
+    place = here()
+    chosen = place.account(account)
+    try:
+        found = identity.compare(
+            place.lake,
+            chosen,
+            partial(place.source.linked, chosen),
+            sample=sample,
+            identifiers=identifiers or (),
+        )
+    finally:
+        place.close()
+    if as_json:
+        report(identity.comparison_to_json(found))
+    else:
+        shown.print(identity.render_comparison(found), markup=False)
+
+
 def _rule(
     kind: str,
     sides: tuple[str, str],
@@ -140,18 +185,52 @@ def _rule(
 
     place = here()
     left, right = (identity.parse_identifier(side) for side in sides)
+    name = decided[0] or _login()
     rule = identity.add_rule(
         place.state,
         account=place.account(account),
         kind=kind,
         left=left,
         right=right,
-        author=decided[0] or _login(),
+        author=name,
         reason=decided[1],
         clock=place.clock,
         expires_at=_end(expires),
     )
+    _receipt(
+        place,
+        "RULE",
+        name,
+        reason=rule.reason,
+        number=rule.number,
+        account=rule.account_id,
+    )
     shown.print(f"Rule {rule.number} holds from the next night on.")
+
+
+def _receipt(
+    place: "Deployment",
+    action: str,
+    author: str,
+    *,
+    reason: str,
+    number: int,
+    account: str | None = None,
+) -> None:
+    from journeyport import receipts
+
+    work = place.work(receipts.operator(author))
+    receipts.write(
+        work.lake,
+        work.state,
+        work.clock,
+        action=action,
+        actor=work.actor,
+        run_id=work.run_id,
+        reason=reason,
+        account=account,
+        subject=f"rule {number}",
+    )
 
 
 def _login() -> str:

@@ -5,20 +5,20 @@ named, and the run ends red by them.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from journeyport import crm, extract, guards, identity, warehouse
+from journeyport import crm, extract, guards, identity, receipts, warehouse
 from journeyport.checklist import RULES
 from journeyport.crm import ApplyReport, CrmConfig
 from journeyport.errors import NotProvedError
 from journeyport.guards import Verdict
 from journeyport.identity import IdentityConfig, IdentityReport
 from journeyport.night import Landed, Run
-from journeyport.state import certificates, failures, windows
+from journeyport.state import certificates, crm_plans, failures, windows
 from journeyport.state.failures import Failure
 from journeyport.tables import OPERATIONS
 from journeyport.warehouse import LoadReport
@@ -202,6 +202,8 @@ def plan_crm(
     if config is None:
         return {"skipped": "No CRM is set up: JOURNEYPORT_SALESFORCE_* is not set."}
     chosen = fit(run, account_days, shrink_limit=shrink_limit)
+    mapping = crm.load_mapping(config.mapping_path)
+    _note_rules(run, {("CRM mapping", None): mapping.hash})
     if may_apply:
         report = crm.nightly(
             run.lake,
@@ -212,8 +214,9 @@ def plan_crm(
             clock=run.clock,
             progress=run.progress,
         )
+        if report.applied is not None:
+            receipt(run, "APPLY", report.applied.facts, "The night applied its plan.")
         return report.facts
-    mapping = crm.load_mapping(config.mapping_path)
     with crm.connect(config) as org:
         plan = crm.make_plan(
             run.lake,
@@ -257,8 +260,33 @@ def apply_crm(
             confirm=confirm,
             progress=run.progress,
         )
+    receipt(run, "APPLY", report.facts, reason)
     publish_crm(run, url)
     return report
+
+
+def receipt(run: Run, action: str, facts: Mapping[str, Any], reason: str) -> None:
+    """Keep who applied a plan, or took it back.
+
+    Args:
+        run: the run.
+        action: APPLY or UNDO.
+        facts: the report's: the plan, the org, and what came of it in counts.
+        reason: why.
+    """
+    receipts.write(
+        run.lake,
+        run.state,
+        run.clock,
+        action=action,
+        actor=run.actor,
+        run_id=run.run_id,
+        reason=reason,
+        plan_id=facts["plan"],
+        org_id=facts["org"],
+        counts={k: v for k, v in facts.items() if k not in {"plan", "org"}},
+        job_ids=crm_plans.job_ids(run.state, facts["plan"]),
+    )
 
 
 def publish_crm(run: Run, url: str) -> None:
@@ -286,9 +314,19 @@ def asked(
     return [(account, day) for account in accounts for day in days]
 
 
-def publish(run: Run, catalogue: Path) -> dict[str, int]:
-    """Publish what the runs did, and the analysts' catalogue; rows per table."""
+def publish(
+    run: Run, catalogue: Path, rules: Mapping[tuple[str, str | None], str]
+) -> dict[str, int]:
+    """Publish what the runs did, and the analysts' catalogue; rows per table.
+
+    Args:
+        run: the run.
+        catalogue: the file of views over the lake.
+        rules: see `receipts.note_rules`; those that the run went by.
+    """
     extract.publish(run.lake, run.state, run.run_id)
+    _note_rules(run, rules)
+    receipts.publish(run.lake, run.state, run.run_id)
     warehouse.publish_ledger(run.lake, run.state, run_id=run.run_id)
     run.lake.write_catalogue(catalogue)
     rows = {}
@@ -325,6 +363,17 @@ def told(report: IdentityReport) -> dict[str, Any]:
         }
         for name, one in report.accounts.items()
     }
+
+
+def _note_rules(run: Run, rules: Mapping[tuple[str, str | None], str]) -> None:
+    receipts.note_rules(
+        run.lake,
+        run.state,
+        run.clock,
+        rules=rules,
+        actor=run.actor,
+        run_id=run.run_id,
+    )
 
 
 def _status(run: Run, account: str, day: date) -> str | None:

@@ -4,6 +4,7 @@ Everything is made when it is first asked for, so that a command needs the setti
 what it uses and no others. Nothing here does the work.
 """
 
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from journeyport.extract.report import ExtractOptions
     from journeyport.identity.config import IdentityConfig
     from journeyport.lake import Lake
+    from journeyport.night import Run
     from journeyport.normalise import AccountRules
     from journeyport.state import State
+    from journeyport.state.receipts import Actor
 
 _SALESFORCE = (
     "salesforce_domain",
@@ -214,6 +217,16 @@ class Deployment:
 
         return load_config(self.settings.identity_rules)
 
+    @property
+    def rule_hashes(self) -> dict[tuple[str, str | None], str]:
+        """The rules a run goes by: the hash of each set, by name and account."""
+        found: dict[tuple[str, str | None], str] = {
+            ("identity rules", account): self.identity.fingerprint(account)
+            for account in self.accounts
+        }
+        found["field policy", None] = self.options.policy.hash
+        return found
+
     @cached_property
     def crm(self) -> "CrmConfig | None":
         """The CRM delivery; None where no setting of Salesforce is made.
@@ -248,6 +261,18 @@ class Deployment:
                 rejects_share=settings.salesforce_rejects_share,
             ),
         )
+
+    def work(self, actor: "Actor", run_id: str = "") -> "Run":
+        """What the steps of one piece of work share; it has an id of its own.
+
+        Args:
+            actor: who does it.
+            run_id: the id of a run that there is already.
+        """
+        from journeyport.night import Run
+
+        name = run_id or f"cli-{uuid.uuid4().hex[:12]}"
+        return Run(self.lake, self.state, self.clock, name, actor=actor)
 
     def close(self) -> None:
         """Give back what was opened."""

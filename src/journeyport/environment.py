@@ -92,6 +92,16 @@ def schedule_at(environ: Mapping[str, str] | None = None) -> tuple[str, str]:
         return "02:30", "UTC"
 
 
+def user_header() -> str:
+    """The header that names the user of the UI, from the environment alone."""
+    return os.environ.get(f"{PREFIX}USER_HEADER", "").strip()
+
+
+def org() -> str:
+    """The CRM org's domain, from the environment alone; empty: none is named."""
+    return os.environ.get(f"{PREFIX}SALESFORCE_DOMAIN", "").strip()
+
+
 def home() -> Path:
     """JOURNEYPORT_HOME from the environment alone, or its default; made absolute."""
     return Path(os.environ.get(f"{PREFIX}HOME") or "var").absolute()

@@ -27,6 +27,7 @@ from journeyport.lake import Lake
 from journeyport.normalise import AccountRules, DayReport
 from journeyport.state import State, failures, leases, pending, rejects, windows
 from journeyport.state.failures import Failure
+from journeyport.state.receipts import Actor
 from journeyport.tables import AGENTS, IDENTIFIER_TYPES, QUEUES
 
 DIRECTORY = (IDENTIFIER_TYPES, AGENTS, QUEUES)
@@ -46,6 +47,7 @@ class Run:
         clock: the time.
         run_id: the run; a run that repeats a failed one goes on under its id.
         progress: told how far a step is.
+        actor: who started it, for the receipts.
     """
 
     lake: Lake
@@ -53,6 +55,7 @@ class Run:
     clock: Clock
     run_id: str
     progress: Progress | None = None
+    actor: Actor = field(default_factory=Actor)
 
     def each(
         self, stage: str, accounts: Iterable[str], work: Callable[[str], T]

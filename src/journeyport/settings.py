@@ -280,6 +280,12 @@ class Settings(BaseModel):
     nightly_zone: Zone = _setting(
         "UTC", "The time zone of that time.", _YOU, "Europe/Berlin"
     )
+    user_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$")] = _setting(
+        "",
+        "The header in which a proxy in front of the UI names the user.",
+        _DATA,
+        "X-Forwarded-User",
+    )
     clock: Annotated[datetime, AfterValidator(_instant)] | None = _setting(
         None, "An instant to take for the present, in rehearsals only.", _YOU, ""
     )

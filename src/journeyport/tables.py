@@ -1454,6 +1454,62 @@ REJECTED_RECORDS = Table(
     ),
 )
 
+RECEIPTS = Table(
+    "receipts",
+    "Who applied, released, undid or ruled what, when and why.",
+    "one deed",
+    ("number",),
+    Layout.OPERATIONS,
+    (
+        Column("number", INT, "In order of time.", required=True, origin=DERIVED),
+        Column(
+            "action",
+            S,
+            "APPLY, UNDO, RELEASE, RULE, RULE_UNDONE, SUPPRESS, UNSUPPRESS or "
+            "RULES_CHANGED.",
+            required=True,
+            origin=DERIVED,
+        ),
+        Column("happened_at", T, "When.", required=True, origin=DERIVED),
+        Column(
+            "user_name",
+            S,
+            "Who, as the proxy in front or the operating system says; null: unknown.",
+            personal=True,
+            origin=DERIVED,
+        ),
+        Column(
+            "origin",
+            S,
+            "UI, COMMAND_LINE, SCHEDULE or PROGRAM.",
+            required=True,
+            origin=DERIVED,
+        ),
+        Column("run_id", S, "The run.", required=True, origin=DERIVED),
+        Column("reason", S, "Why, in their words.", required=True, origin=DERIVED),
+        Column("account_id", S, "The account; null: not about one.", origin=DERIVED),
+        Column("day", D, "The UTC day; null: not about one.", origin=DERIVED),
+        Column(
+            "subject",
+            S,
+            "What it was done to: a rule's number, a hash of rules; no value of "
+            "anybody.",
+            required=True,
+            origin=DERIVED,
+        ),
+        Column("plan_id", S, "The CRM plan; null: none.", origin=DERIVED),
+        Column("org_id", S, "The CRM org; null: none.", origin=DERIVED),
+        Column("counts", J, "What came of it.", required=True, origin=DERIVED),
+        Column(
+            "job_ids",
+            J,
+            "The CRM's own jobs that did it.",
+            required=True,
+            origin=DERIVED,
+        ),
+    ),
+)
+
 TABLES: tuple[Table, ...] = (
     RAW_ENGAGEMENTS,
     ENGAGEMENTS,
@@ -1484,6 +1540,7 @@ TABLES: tuple[Table, ...] = (
     EXTRACT_WINDOWS,
     SINK_LEDGER,
     REJECTED_RECORDS,
+    RECEIPTS,
 )
 
 BY_NAME: dict[str, Table] = {table.name: table for table in TABLES}

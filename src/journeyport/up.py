@@ -58,6 +58,8 @@ def own(port: int) -> None:
             f"{PREFIX}FIRST_DAY": (settings.first_day or FIRST_DAY).isoformat(),
             f"{PREFIX}NIGHTLY_AT": settings.nightly_at,
             f"{PREFIX}NIGHTLY_ZONE": settings.nightly_zone,
+            f"{PREFIX}SALESFORCE_DOMAIN": settings.salesforce_domain or "",
+            f"{PREFIX}USER_HEADER": settings.user_header,
         }
         environ = environment.inherited() | early
         _serve(children, site.home, Path.cwd(), environ, port)

@@ -305,7 +305,10 @@ class ModelSource:
             "high": true + 7,
             "absent": None,
             "random": self.rng.randrange(300),
+            "wrong": true,
         }[kind]
+        if kind == "wrong" and self.rng.random() < 0.3:
+            told = max(0, true + self.rng.choice((-3, -2, -1, 1, 2, 3)))
         if told is None or told < page or (page == 0 < told and ask.page_number == 1):
             self.broke.add("total")
         return told

@@ -1,7 +1,6 @@
 """Rule 13, and what other rules or the source would say."""
 
 import json
-from datetime import timedelta
 
 import pytest
 
@@ -9,7 +8,6 @@ from journeyport.errors import ArgumentError
 from journeyport.identity import (
     IdentityConfig,
     add_rule,
-    compare,
     diff,
     explain,
     render_diff,
@@ -130,25 +128,3 @@ def test_unchanged_rules_differ_in_nothing(resolved):
         clock=resolved.clock,
     )["ABCDEF"]
     assert (found.merges, found.splits, found.gone, found.moved) == ((), {}, (), 0)
-
-
-def test_what_the_source_unlinked_is_proposed_and_not_done(resolved):
-    groups = {"a1": {"a1", "e1"}, "a2": {"a2"}, "a3": {"a3", "a4"}, "a4": {"a4", "a3"}}
-    kinds = {"a": "accountIds", "e": "emailAddresses"}
-
-    def ask(identifier):
-        return {(kinds[value[0]], value) for value in groups[identifier[1]]}
-
-    found, proposals = compare(resolved.lake, "ABCDEF", ask, sample=10)
-    verdicts = {item.asked[1]: item.verdict for item in found}
-    assert verdicts == {
-        "a1": "OURS_WIDER",
-        "a2": "SAME",
-        "a3": "SOURCE_WIDER",
-        "a4": "SOURCE_WIDER",
-    }
-    (proposal,) = proposals
-    assert (proposal.left[1], proposal.right[1]) == ("a1", "e2")
-    assert compare(resolved.lake, "ABCDEF", ask, sample=2)[0] == found[:2]
-    resolved.clock.advance(timedelta(days=1))
-    assert not resolved.resolve().changed

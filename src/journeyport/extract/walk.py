@@ -46,7 +46,7 @@ _RECOUNTS = 8
 erasures and inserts at once as make a walk look short seldom do so eight times."""
 
 _INSISTS = 4
-"""Reads of a tick that must agree before a total above them is believed to lie."""
+"""Reads of a tick that must agree before their totals are believed to lie."""
 
 _PAGES = 400
 """Pages of one tick after which it is given up: 20,000 rows dated alike."""
@@ -260,14 +260,15 @@ class Walk:
     def _counts(self, found: int, totals: set[int | None], alike: int) -> bool:
         """Whether the totals speak for what reads agree on, or are themselves lies.
 
-        Below the rows it is a lie; above them, too, where they are a short page again
-        and again. Above several full pages it may be the paging, and totals that
-        differ within one read are of a tick that moves, or of two copies.
+        One total below the rows is a lie. One above them, and totals that differ
+        within one read, may be of a tick that moves or of two copies; while read after
+        read shows the same rows they are lies, too. Only a total that stays above
+        several full pages may be the paging.
         """
         if not self.seen.total_trusted or totals == {found}:
             return True
         above = min(total or 0 for total in totals) > found
-        if len(totals) > 1 or (above and alike < _INSISTS):
+        if (above or len(totals) > 1) and alike < _INSISTS:
             return False
         if above and found >= self.seen.largest:
             return False
@@ -323,9 +324,8 @@ class Walk:
         return wider, fourth
 
     def _coarse(self) -> None:
-        if self._tick != SECOND:
-            self._notes[Breach.RESOLUTION] += 1
-            self._tick = SECOND
+        self._notes[Breach.RESOLUTION] += self._tick != SECOND
+        self._tick = SECOND
 
     # one question
 

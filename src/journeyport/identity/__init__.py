@@ -4,7 +4,9 @@
 link, customer or rule crosses accounts.
 """
 
-from journeyport.identity.compare import Comparison, Proposal, compare
+from journeyport.identity.compare import Compared, Comparison, Proposal, compare
+from journeyport.identity.compared import render as render_comparison
+from journeyport.identity.compared import to_json as comparison_to_json
 from journeyport.identity.config import IdentityConfig, load_config
 from journeyport.identity.diff import AccountDiff, diff
 from journeyport.identity.diff import render as render_diff
@@ -25,6 +27,7 @@ __all__ = [
     "IDENTITY_TABLES",
     "AccountDiff",
     "AccountReport",
+    "Compared",
     "Comparison",
     "Explanation",
     "IdentityConfig",
@@ -34,12 +37,14 @@ __all__ = [
     "add_rule",
     "broken_laws",
     "compare",
+    "comparison_to_json",
     "diff",
     "explain",
     "list_rules",
     "load_config",
     "overview",
     "parse_identifier",
+    "render_comparison",
     "render_diff",
     "render_explanation",
     "render_rules",

@@ -99,7 +99,7 @@ def explain(
     Raises:
         ArgumentError: one is unknown, or it takes an account or a type to tell which.
     """
-    known = _known(lake, account)
+    known = known_identifiers(lake, account)
     account, one, other = _both(known, left, right)
     ours, theirs = _customer(known, account, one), _customer(known, account, other)
     rulings = _rulings(state, account)
@@ -158,7 +158,7 @@ def _shown(identifier: Identifier) -> str:
     return f"{identifier[0]}={identifier[1]}"
 
 
-def _known(lake: Lake, account: str | None) -> pa.Table:
+def known_identifiers(lake: Lake, account: str | None) -> pa.Table:
     """Every identifier that stands anywhere: with customers, or in refusals."""
     accounts = None if account is None else [account]
     names = ["account_id", "identifier_type", "value", "customer_id"]
@@ -179,7 +179,7 @@ def _known(lake: Lake, account: str | None) -> pa.Table:
 
 def _both(known: pa.Table, left: str, right: str) -> tuple[str, Identifier, Identifier]:
     """The one account that knows both, and what is meant in it."""
-    sides = [_meant(known, text) for text in (left, right)]
+    sides = [meant(known, text) for text in (left, right)]
     for number, side in enumerate(sides, start=1):
         if not side:
             raise ArgumentError(
@@ -205,7 +205,7 @@ def _both(known: pa.Table, left: str, right: str) -> tuple[str, Identifier, Iden
     return account, chosen[0], chosen[1]
 
 
-def _meant(known: pa.Table, text: str) -> set[tuple[str, Identifier]]:
+def meant(known: pa.Table, text: str) -> set[tuple[str, Identifier]]:
     """Where the text stands as a value or as type=value; else without case."""
     text = text.strip()
     kind, _, value = text.partition("=")

@@ -266,6 +266,17 @@ def close_job(connection: sa.Connection, org_id: str, job_id: str) -> None:
     )
 
 
+def job_ids(state: State, plan_id: str) -> list[str]:
+    """Every Bulk job of a plan, booked or not, in the order they were made."""
+    query = (
+        sa.select(_jobs.c.job_id)
+        .where(_jobs.c.plan_id == plan_id)
+        .order_by(_jobs.c.made_at, _jobs.c.job_id)
+    )
+    with state.read() as connection:
+        return list(connection.scalars(query))
+
+
 def open_jobs(state: State, org_id: str, plan_id: str) -> list[JobRow]:
     """The plan's jobs whose results were not booked yet."""
     query = sa.select(
