@@ -83,7 +83,15 @@ def serving(folder, *options, engagements=900):
     """Start the service on free ports; end it afterwards."""
     database = folder / "journey.db"
     command = [
-        *(sys.executable, "-m", "customer_journey", "serve", "--port", "0"),
+        *(
+            sys.executable,
+            "-m",
+            "customer_journey",
+            "serve",
+            "--tell-credentials",
+            "--port",
+            "0",
+        ),
         *("--database", str(database), "--engagements", str(engagements)),
         *("--clock", NOW.isoformat(), "--clock-rate", "1", *options),
     ]
