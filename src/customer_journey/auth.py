@@ -136,8 +136,31 @@ def type_id(account: str, name: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"customer-journey:{account}:{name}"))
 
 
+def announced(
+    store: Store, chosen: dict[str, Given], *, again: bool
+) -> dict[str, dict[str, Any]]:
+    """Every account, for the line that ``serve`` prints; its secrets once.
+
+    A secret that somebody chose is never told, one made at random at the first start
+    and when asked for `again`; an account made later is told at its own first start.
+    """
+    found = {}
+    for account, kept in credentials(store).items():
+        name = f"told {account}"
+        told = store.setting(name) is not None
+        known = {"client_id": kept["client_id"]} if told and not again else kept
+        if not told:
+            store.set_setting(name, "yes")
+        given = chosen.get(account, Given())
+        for key in ("client_secret", "app_key"):
+            if getattr(given, key):
+                known.pop(key, None)
+        found[account] = known
+    return found
+
+
 def credentials(store: Store) -> dict[str, dict[str, Any]]:
-    """Every account's credentials, for the line that ``serve`` prints."""
+    """Every account's credentials as they are kept."""
     found: dict[str, dict[str, Any]] = {}
     for account in store.reader.execute(
         sa.select(models.accounts).order_by(models.accounts.c.position)

@@ -17,7 +17,7 @@ import typer
 from customer_journey import instants
 from customer_journey.admin import create_admin
 from customer_journey.app import create_app
-from customer_journey.auth import Given, credentials, ensure_account
+from customer_journey.auth import Given, announced, ensure_account
 from customer_journey.clock import Clock
 from customer_journey.faults import UnknownProfileError, parse_profiles
 from customer_journey.generator import Plan, generate
@@ -132,6 +132,13 @@ def serve(  # noqa: PLR0917 - typer reads options from parameters
     client_id: Annotated[str | None, typer.Option(help="For every account.")] = None,
     client_secret: Annotated[str | None, typer.Option()] = None,
     app_key: Annotated[str | None, typer.Option()] = None,
+    tell_credentials: Annotated[
+        bool,
+        typer.Option(
+            "--tell-credentials",
+            help="Print the random secrets again; else only at the first start.",
+        ),
+    ] = False,
 ) -> None:
     """Serve until Ctrl-C; the first line on standard output says where and to whom."""
     watch = _clock(clock, clock_rate)
@@ -148,23 +155,31 @@ def serve(  # noqa: PLR0917 - typer reads options from parameters
         truth=_truth_path(truth, database),
     )
     try:
-        for account in plan.accounts:
-            ensure_account(
-                service.store, account, _given(account, credentials_file, options)
-            )
+        chosen = {
+            account: _given(account, credentials_file, options)
+            for account in plan.accounts
+        }
+        for account, given in chosen.items():
+            ensure_account(service.store, account, given)
         if engagements and not service.store.count():
             _say(f"Generating {engagements} engagements …")
             _generate(service.store, plan, truth, database)
         service.set_faults(parse_profiles(faults.split(",")), fault_seed)
-        asyncio.run(_serve(service, host, port, admin_port, live))
+        accounts_told = announced(service.store, chosen, again=tell_credentials)
+        asyncio.run(_serve(service, accounts_told, host, port, admin_port, live))
     except UnknownProfileError as wrong:
         raise _Wrong(str(wrong)) from wrong
     finally:
         service.close()
 
 
-async def _serve(
-    service: Service, host: str, port: int, admin_port: int, live: float
+async def _serve(  # noqa: PLR0917 - each is one option of the command
+    service: Service,
+    accounts: dict[str, dict[str, Any]],
+    host: str,
+    port: int,
+    admin_port: int,
+    live: float,
 ) -> None:
     stop = asyncio.Event()
     try:
@@ -179,7 +194,7 @@ async def _serve(
     announcement = {
         "url": address(public),
         "admin_url": address(admin),
-        "accounts": credentials(service.store),
+        "accounts": accounts,
     }
     await run(
         [(create_app(service), public), (create_admin(service), admin)],

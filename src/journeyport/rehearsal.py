@@ -174,6 +174,7 @@ def _service(children: Children, home: Path, plan: Plan) -> dict[str, Any]:
         "clock": plan.now.isoformat(),
         "truth": _truth(home),
         "request-log": home / "logs" / "source-requests.jsonl",
+        "tell-credentials": True,
     }
     return _served(children, home, "customer-journey", "source", arguments)
 
@@ -195,7 +196,11 @@ def _served(
     name: str,
     arguments: dict[str, Any],
 ) -> dict[str, Any]:
-    options = [part for key, value in arguments.items() for part in (f"--{key}", value)]
+    options = [
+        part
+        for key, value in arguments.items()
+        for part in ([f"--{key}"] if value is True else [f"--{key}", value])
+    ]
     child = children.start(
         f"{command} server",
         [script(command), "serve", *map(str, options)],

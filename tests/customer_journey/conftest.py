@@ -80,7 +80,7 @@ def started(database: Path, *options: str):
     """Start ``customer-journey serve`` on free ports and end it afterwards."""
     command = [
         sys.executable,
-        *("-m", "customer_journey", "serve", "--port", "0"),
+        *("-m", "customer_journey", "serve", "--tell-credentials", "--port", "0"),
         *("--database", str(database), *options),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
