@@ -1,0 +1,233 @@
+"""The five jobs of a CRM administrator, in the order in which they are used.
+
+What each of them does is `journeyport.crm_jobs`' matter; here is what is asked for in
+the Launchpad and what the result page says. Limits, targets and sign-ins are settings:
+nothing of them can be changed here.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypedDict
+
+import dagster as dg
+from pydantic import Field
+
+from journeyport import environment
+from pipelines.catalogue import in_words
+from pipelines.resources import Site
+
+if TYPE_CHECKING:
+    from journeyport.crm_jobs import Told
+
+
+class _Days(TypedDict, total=False):
+    start: str
+    end: str | None
+    last_month: bool
+
+
+ORG = environment.org() or "the CRM that is set up"
+_READS = "Writes nothing."
+_WRITES = f"WRITES TO {ORG}."
+
+
+class Wanted(dg.Config):
+    """What to plan for."""
+
+    days: str = Field(
+        default="last month",
+        description=(
+            "last month, or one UTC day (2026-03-14), or a first and a last one "
+            "(2026-03-01 to 2026-03-31). A month is one plan."
+        ),
+    )
+    reason: str = Field(default="", description="What for; kept with the plan.")
+
+
+class Decided(dg.Config):
+    """Which plan to carry out, and why."""
+
+    plan_id: str = Field(default="", description="The plan's id; crm_2_plan says it.")
+    reason: str = Field(default="", description="Why; kept with what is done.")
+
+
+class Confirmed(Decided):
+    """Which plan to carry out, why, and whether the first records were looked at."""
+
+    confirm: bool = Field(
+        default=False,
+        description=(
+            "The first apply in an org writes 25 records and stops. Look at them "
+            "there, then apply the same plan again with true."
+        ),
+    )
+
+
+@dg.op(name="check")
+def check_op(
+    context: dg.OpExecutionContext, site: dg.ResourceParam[Site]
+) -> dg.Output[None]:
+    """Look whether the org fits the mapping."""
+    from journeyport import crm_jobs
+
+    with in_words():
+        return _result(context, crm_jobs.check(site))
+
+
+@dg.op(name="plan")
+def plan_op(
+    context: dg.OpExecutionContext, config: Wanted, site: dg.ResourceParam[Site]
+) -> dg.Output[None]:
+    """Say what an apply would write."""
+    from journeyport import crm_jobs
+
+    with in_words():
+        told = crm_jobs.plan(
+            site,
+            site.run(context.run),
+            reason=_reason(config.reason, "A plan"),
+            **_days(config.days),
+        )
+    return _result(context, told)
+
+
+@dg.op(name="apply")
+def apply_op(
+    context: dg.OpExecutionContext, config: Confirmed, site: dg.ResourceParam[Site]
+) -> dg.Output[None]:
+    """Write what a plan says."""
+    from journeyport import crm_jobs
+
+    with in_words():
+        told = crm_jobs.apply(
+            site,
+            site.run(context.run),
+            plan_id=_plan_id(config.plan_id),
+            reason=config.reason,
+            confirm=config.confirm,
+        )
+    return _result(context, told)
+
+
+@dg.op(name="undo")
+def undo_op(
+    context: dg.OpExecutionContext, config: Decided, site: dg.ResourceParam[Site]
+) -> dg.Output[None]:
+    """Take back what an apply wrote and nobody changed since."""
+    from journeyport import crm_jobs
+
+    with in_words():
+        told = crm_jobs.undo(
+            site,
+            site.run(context.run),
+            plan_id=_plan_id(config.plan_id),
+            reason=config.reason,
+        )
+    return _result(context, told)
+
+
+@dg.op(name="verify")
+def verify_op(
+    context: dg.OpExecutionContext, site: dg.ResourceParam[Site]
+) -> dg.Output[None]:
+    """Compare the org with what it accepted."""
+    from journeyport import crm_jobs
+
+    with in_words():
+        return _result(context, crm_jobs.verify(site))
+
+
+def _result(context: dg.OpExecutionContext, told: "Told") -> dg.Output[None]:
+    """The result page: one paragraph, the counts, where the rows are; no values.
+
+    Raises:
+        Failure: somebody must look; it says the same.
+    """
+    facts: dict[str, dg.MetadataValue] = {
+        "result": dg.MetadataValue.text(told.paragraph),
+        "records": dg.MetadataValue.md(_table(told.rows)),
+        "details": dg.MetadataValue.md(f"```\n{told.details}\n```"),
+    }
+    if told.plan_id is not None:
+        facts["plan"] = dg.MetadataValue.text(told.plan_id)
+    if told.file is not None:
+        facts["rows, with their values"] = dg.MetadataValue.path(str(told.file))
+    if not told.ok:
+        raise dg.Failure(told.paragraph, metadata=facts, allow_retries=False)
+    context.log.info(told.paragraph)
+    return dg.Output(None, metadata=facts)
+
+
+def _table(rows: Mapping[str, int]) -> str:
+    lines = [f"| {what} | {many:,} |" for what, many in rows.items() if many]
+    return "\n".join(["| what | records |", "| --- | ---: |", *lines])
+
+
+def _days(asked: str) -> _Days:
+    """What somebody typed as days, as `journeyport.crm_jobs.plan` wants them."""
+    words = " ".join(asked.lower().split())
+    if words == "last month":
+        return {"last_month": True}
+    first, _, last = words.partition(" to ")
+    if not first:
+        raise dg.Failure(
+            "Say which days to plan for: last month, or 2026-03-14, or 2026-03-01 to "
+            "2026-03-31.",
+            allow_retries=False,
+        )
+    return {"start": first, "end": last or None}
+
+
+def _reason(given: str, what: str) -> str:
+    if not given.strip():
+        raise dg.Failure(
+            f"{what} needs a reason; say why in a few words.", allow_retries=False
+        )
+    return given.strip()
+
+
+def _plan_id(given: str) -> str:
+    if not given.strip():
+        raise dg.Failure(
+            "Say which plan: its id is in the result of crm_2_plan.",
+            allow_retries=False,
+        )
+    return given.strip()
+
+
+def _job(op: dg.OpDefinition, name: str, description: str) -> dg.JobDefinition:
+    return dg.GraphDefinition(
+        name=name, node_defs=[op], description=description
+    ).to_job(executor_def=dg.in_process_executor)
+
+
+JOBS = (
+    _job(
+        check_op,
+        "crm_1_check",
+        f"{_READS} Says whether {ORG} has the fields, rights and limits that the "
+        "mapping needs, and what to do where it has not.",
+    ),
+    _job(
+        plan_op,
+        "crm_2_plan",
+        f"{_READS} Says what would change in {ORG} for some days, or for the whole "
+        "last month: one run, one plan. Its id is what crm_3_apply asks for.",
+    ),
+    _job(
+        apply_op,
+        "crm_3_apply",
+        f"{_WRITES} Carries out one plan that is still true; refuses when the org, the "
+        "mapping, the rows or the CRM's values changed since.",
+    ),
+    _job(
+        undo_op,
+        "crm_4_undo",
+        f"{_WRITES} Takes an applied plan back: fields that still hold our value get "
+        "what they held before; what people changed since stays theirs.",
+    ),
+    _job(
+        verify_op,
+        "crm_5_verify",
+        f"{_READS} Compares {ORG} with what it accepted, and mends nothing.",
+    ),
+)
