@@ -25,7 +25,7 @@ from journeyport.extract import (
 from journeyport.extract.landing import lease_name
 from journeyport.lake import Lake
 from journeyport.normalise import AccountRules, DayReport
-from journeyport.state import State, failures, leases, pending, rejects, windows
+from journeyport.state import State, drift, failures, leases, pending, rejects, windows
 from journeyport.state.failures import Failure
 from journeyport.state.receipts import Actor
 from journeyport.tables import AGENTS, IDENTIFIER_TYPES, QUEUES
@@ -291,6 +291,7 @@ def conform(
                 run_id=run.run_id,
                 now=run.clock.now(),
             )
+            _note_drift(run, report)
             extract.certify(
                 run.lake,
                 run.state,
@@ -308,6 +309,11 @@ def conform(
     run.each("tables", by_name, lambda name: one(by_name[name]))
     extract.publish(run.lake, run.state, run.run_id)
     return made
+
+
+def _note_drift(run: Run, made: DayReport) -> None:
+    now, names = run.clock.now(), made.drift
+    drift.note(run.state, made.account, made.day, names, run_id=run.run_id, now=now)
 
 
 def _leased(run: Run, account: str, wanted: Iterable[date]) -> Iterator[date]:

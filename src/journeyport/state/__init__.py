@@ -6,9 +6,11 @@ rules live with those who ask.
 """
 
 from journeyport.state import (
+    alerts,
     certificates,
     crm,
     crm_plans,
+    drift,
     failures,
     identity,
     leases,
@@ -24,9 +26,11 @@ from journeyport.state.store import State
 
 __all__ = [
     "State",
+    "alerts",
     "certificates",
     "crm",
     "crm_plans",
+    "drift",
     "failures",
     "identity",
     "leases",
