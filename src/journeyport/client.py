@@ -33,6 +33,7 @@ from journeyport.pacing import CEILING, START, Pace, Tally
 __all__ = [
     "AccountAccess",
     "RefusedError",
+    "RoleError",
     "SourceClient",
     "SourceConfig",
     "is_loopback",
@@ -54,6 +55,10 @@ class RefusedError(PermanentError):
     def __init__(self, message: str, problem: wire.Problem) -> None:
         super().__init__(message)
         self.problem = problem
+
+
+class RoleError(AccessError):
+    """Signed in, and the role that the call needs is not given in this account."""
 
 
 class _AgainError(TransientError):
@@ -151,7 +156,7 @@ class SourceClient:
         """One page of a search by dates; a 404 comes back as `not_found`.
 
         Raises:
-            AccessError: not signed in, or not allowed.
+            AccessError: not signed in; a RoleError: signed in, and not allowed.
             RefusedError: the source refuses such a search.
             QuotaError: the budget, ours or theirs, is used up.
             TransientError: it did not answer however often it was asked.
@@ -266,7 +271,10 @@ class SourceClient:
                 f"{call.account}."
             )
         if status in {401, 403}:
-            raise AccessError(_not_allowed(call, problem))
+            kind = (
+                RoleError if status == 403 and call.purpose != "token" else AccessError
+            )
+            raise kind(_not_allowed(call, problem))
         if status < 400:
             raise ContractError(
                 f"The source answers {status} where it should answer 200; check "

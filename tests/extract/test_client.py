@@ -8,10 +8,11 @@ import orjson
 import pytest
 from model_source import ACCOUNT
 
-from journeyport import wire
+from journeyport import extract, wire
 from journeyport.client import (
     AccountAccess,
     RefusedError,
+    RoleError,
     SourceClient,
     SourceConfig,
     is_loopback,
@@ -25,6 +26,8 @@ from journeyport.errors import (
     SettingsError,
     TransientError,
 )
+from journeyport.extract.identifiers import OUT_OF_THE_BOX
+from journeyport.lake import Lake
 from journeyport.pacing import START, Pace
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -164,6 +167,34 @@ def test_a_403_says_which_role_is_missing():
             source.search(ACCOUNT, ASK)
         with pytest.raises(AccessError, match="Account Administrator"):
             source.identifier_types(ACCOUNT)
+
+
+def listed(*answers):
+    with Wire(*answers).client() as source:
+        return extract.identifier_types(source, ACCOUNT, {"cardIds": "STRONG"})
+
+
+def test_a_missing_role_costs_a_warning_and_a_refused_sign_in_is_a_failure():
+    found = listed(httpx.Response(403))
+    assert "role Account Administrator" in found.warning
+    assert found.strengths == {**OUT_OF_THE_BOX, "cardIds": "STRONG"}
+    for refused in (httpx.Response(401), httpx.Response(503)):
+        with pytest.raises((AccessError, TransientError)) as caught:
+            listed(refused)
+        assert not isinstance(caught.value, RoleError)
+
+
+def test_a_role_that_was_taken_away_changes_no_strengths(tmp_path):
+    lake = Lake(tmp_path)
+    types = {"name": "cardIds", "identifierId": "7", "identifierStrength": "WEAK"}
+    types = [types, {"name": "taxIds", "identifierStrength": "VERY_STRONG"}]
+    tables = []
+    for answer in (httpx.Response(200, json=types), httpx.Response(403)):
+        extract.write_identifier_types(lake, [listed(answer)], run_id="run")
+        tables.append(lake.read_snapshot("identifier_types").to_pylist())
+    assert tables[0] == tables[1]
+    strengths = {row["identifier_type"]: row["strength"] for row in tables[1]}
+    assert strengths == {"cardIds": "STRONG", "taxIds": "VERY_STRONG"}
 
 
 def test_a_400_is_permanent_and_names_the_fields():

@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from journeyport.client import RefusedError, SourceClient
-from journeyport.errors import AccessError, JourneyportError
+from journeyport.client import RefusedError, RoleError, SourceClient
+from journeyport.errors import JourneyportError
 from journeyport.extract.checks import ASSUMPTIONS, Breach, breaches
 from journeyport.extract.opening import day_bounds
 from journeyport.extract.rules import ALL
@@ -202,7 +202,7 @@ class _Doctor:
         what = "role Account Administrator (identifier types)"
         try:
             types = self.source.identifier_types(self.account)
-        except AccessError:
+        except RoleError:
             self._find(what, None, "not given: the configured strengths are used")
         else:
             self._find(what, True, f"{len(types)} identifier types")

@@ -1,18 +1,19 @@
 """The identifier types of an account, and the strengths in use.
 
 Ours outrank the source's; a source that does not let us read its types costs a warning,
-not the run, so that the role Agent is enough.
+not the run, so that the role Agent is enough. An account that does not sign in says
+nothing about its types: that is a failure, and changes no strengths.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from journeyport.arrow import conform, empty, schema_of
-from journeyport.errors import AccessError
+from journeyport.client import RoleError
 from journeyport.extract.report import Source
 from journeyport.lake import Lake
 from journeyport.tables import IDENTIFIER_TYPES
@@ -70,10 +71,14 @@ def identifier_types(
         source: the source.
         account: the account.
         configured: our strengths, by name.
+
+    Raises:
+        AccessError: the account does not sign in.
+        JourneyportError: the source gave no answer; see `SourceClient.search`.
     """
     try:
         listed = source.identifier_types(account)
-    except AccessError:
+    except RoleError:
         warning = (
             f"Account {account} does not show its identifier types (role Account "
             "Administrator); the configured strengths are used."
@@ -89,22 +94,40 @@ def write_identifier_types(
     """Write the table `identifier_types`; accounts not named keep their rows.
 
     Call it after the daily tables are written: types that engagements carry and the
-    source does not list become rows, too.
+    source does not list become rows, too. A source that refuses says nothing new of
+    the types it once listed: those stay.
     """
     named = pa.array([one.account for one in found], pa.string())
     before = lake.read_snapshot(IDENTIFIER_TYPES.name)
-    kept = before.filter(pc.invert(pc.is_in(before.column("account_id"), named)))
-    rows = [row for one in found for row in _rows(lake, one)]
-    ours = (
+    ours = pc.is_in(before.column("account_id"), named)
+    kept, last = before.filter(pc.invert(ours)), before.filter(ours).to_pylist()
+    known = [_with_known(one, last) if one.warning else one for one in found]
+    rows = [row for one in known for row in _rows(lake, one)]
+    made = (
         conform(IDENTIFIER_TYPES, pa.Table.from_pylist(rows, schema=_SCHEMA))
         if rows
         else empty(IDENTIFIER_TYPES)
     )
-    whole = pa.concat_tables([kept, ours])
+    whole = pa.concat_tables([kept, made])
     lake.write_snapshot(IDENTIFIER_TYPES.name, whole, run_id=run_id)
 
 
 _SCHEMA = schema_of(IDENTIFIER_TYPES)
+
+
+def _with_known(
+    found: IdentifierTypes, before: Sequence[Mapping[str, Any]]
+) -> IdentifierTypes:
+    types = {
+        row["identifier_type"]: {
+            "identifierId": row["identifier_id"],
+            "displayName": row["display_name"],
+            "identifierStrength": row["source_strength"],
+        }
+        for row in before
+        if row["account_id"] == found.account and not row["is_seen_only"]
+    }
+    return replace(found, types=types)
 
 
 def _rows(lake: Lake, found: IdentifierTypes) -> list[dict[str, Any]]:
