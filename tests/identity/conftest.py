@@ -1,8 +1,9 @@
 """Small worlds for identity: a lake of hand-written engagements, a state, a clock."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -233,13 +234,11 @@ class World:
         }
 
 
-@pytest.fixture
-def make_world(tmp_path):
-    """Worlds on demand, each with a lake and a state of its own."""
+def _worlds(folder: Path) -> Iterator[Callable[..., World]]:
     opened: list[State] = []
 
     def make(rules: Mapping | None = None) -> World:
-        home = tmp_path / f"world-{len(opened)}"
+        home = folder / f"world-{len(opened)}"
         state = State(f"sqlite:///{home}/state.db")
         opened.append(state)
         config = load_config()
@@ -253,11 +252,23 @@ def make_world(tmp_path):
 
 
 @pytest.fixture
+def make_world(tmp_path):
+    """Worlds on demand, each with a lake and a state of its own."""
+    yield from _worlds(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def make_shared_world(tmp_path_factory):
+    """Worlds for all tests of a file, which only read them."""
+    yield from _worlds(tmp_path_factory.mktemp("worlds"))
+
+
+@pytest.fixture
 def world(make_world):
     return make_world()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def contact():
     """Write a contact: `contact("one", "a1 e1", 5)`."""
 
