@@ -17,6 +17,7 @@ from journeyport.errors import ArgumentError, SettingsError
 from journeyport.settings import PREFIX, Settings, secret
 
 if TYPE_CHECKING:
+    from journeyport.alerts.channels import Alerting
     from journeyport.client import AccountAccess, SourceClient
     from journeyport.crm.config import CrmConfig
     from journeyport.extract.report import ExtractOptions
@@ -63,6 +64,12 @@ class Deployment:
                 "salesforce_base_url",
             ):
                 loopback.require(getattr(settings, name), f"{PREFIX}{name.upper()}")
+            for name in ("alert_slack_url", "alert_heartbeat_url"):
+                address = secret(getattr(settings, name))
+                loopback.require(address, f"{PREFIX}{name.upper()}")
+            if settings.alert_smtp_host:
+                host = f"smtp://{settings.alert_smtp_host}"
+                loopback.require(host, f"{PREFIX}ALERT_SMTP_HOST")
             loopback.refuse_others()
         return settings
 
@@ -273,6 +280,41 @@ class Deployment:
 
         name = run_id or f"cli-{uuid.uuid4().hex[:12]}"
         return Run(self.lake, self.state, self.clock, name, actor=actor)
+
+    @cached_property
+    def alerting(self) -> "Alerting":
+        """Where alerts go.
+
+        Raises:
+            SettingsError: a mail server is named without addresses, or would be told
+                a password that others can read.
+        """
+        from journeyport.alerts.channels import Alerting, Mail
+
+        settings = self.settings
+        mail = None
+        if settings.alert_smtp_host:
+            mail = Mail(
+                host=settings.alert_smtp_host,
+                port=settings.alert_smtp_port,
+                security=settings.alert_smtp_security,
+                user=settings.alert_smtp_user or "",
+                password=secret(settings.alert_smtp_password) or "",
+                sender=settings.need("alert_mail_from"),
+                recipients=settings.need("alert_mail_to"),
+            )
+            in_clear = mail.security == "none" and not loopback.is_loopback(mail.host)
+            if in_clear and mail.user:
+                raise SettingsError(
+                    "JOURNEYPORT_ALERT_SMTP_SECURITY is none, and a password would be "
+                    "sent in the clear; set it to starttls or tls."
+                )
+        return Alerting(
+            stale_after=timedelta(hours=settings.alert_stale_hours),
+            slack_url=secret(settings.alert_slack_url) or "",
+            mail=mail,
+            heartbeat_url=secret(settings.alert_heartbeat_url) or "",
+        )
 
     def close(self) -> None:
         """Give back what was opened."""

@@ -286,6 +286,36 @@ class Settings(BaseModel):
         _DATA,
         "X-Forwarded-User",
     )
+    alert_slack_url: SecretStr | None = _setting(
+        None, "A Slack webhook that gets the alerts.", _YOU, "…"
+    )
+    alert_smtp_host: str | None = _setting(
+        None, "The mail server that sends the alerts.", _YOU, "mail.example.com"
+    )
+    alert_smtp_port: Annotated[int, Field(ge=1, le=65535)] = _setting(
+        587, "The mail server's port.", _YOU, "587"
+    )
+    alert_smtp_security: Literal["starttls", "tls", "none"] = _setting(
+        "starttls", "How mail is kept from listeners.", _YOU, "starttls"
+    )
+    alert_smtp_user: str | None = _setting(
+        None, "Who signs in at the mail server; default: nobody.", _YOU, "journeyport"
+    )
+    alert_smtp_password: SecretStr | None = _setting(
+        None, "That user's password.", _YOU, "…"
+    )
+    alert_mail_from: str | None = _setting(
+        None, "The address that alerts come from.", _YOU, "journeyport@example.com"
+    )
+    alert_mail_to: Names = _setting(
+        (), "The addresses that alerts go to.", _YOU, "data-team@example.com"
+    )
+    alert_stale_hours: Annotated[float, Field(gt=0, le=8760)] = _setting(
+        30.0, "Hours after which data that is not renewed is stale.", _DATA, "30"
+    )
+    alert_heartbeat_url: SecretStr | None = _setting(
+        None, "An address called after each delivered night.", _YOU, "…"
+    )
     clock: Annotated[datetime, AfterValidator(_instant)] | None = _setting(
         None, "An instant to take for the present, in rehearsals only.", _YOU, ""
     )

@@ -169,22 +169,20 @@ def last_delivered(state: State) -> datetime | None:
     return found
 
 
-def untold_nights(state: State) -> list[str]:
-    """Delivered nights whose heartbeat was not sent, the latest last."""
-    query = (
-        sa.select(_nights.c.run_id)
-        .where(_nights.c.told_at.is_(None))
-        .order_by(_nights.c.delivered_at)
-    )
+def untold_nights(state: State) -> dict[str, datetime]:
+    """Delivered nights whose heartbeat was not sent, and when each was delivered."""
+    query = sa.select(_nights).where(_nights.c.told_at.is_(None))
     with state.read() as connection:
-        return list(connection.scalars(query))
+        return {row.run_id: row.delivered_at for row in connection.execute(query)}
 
 
-def note_told(state: State, run_ids: Sequence[str], *, now: datetime) -> None:
-    """Note that these nights' heartbeat was sent."""
+def note_told(state: State, run_ids: Iterable[str], *, now: datetime) -> None:
+    """Note that these nights need no heartbeat any more."""
     with state.write() as connection:
         connection.execute(
-            _nights.update().where(_nights.c.run_id.in_(run_ids)).values(told_at=now)
+            _nights.update()
+            .where(_nights.c.run_id.in_(list(run_ids)))
+            .values(told_at=now)
         )
 
 
