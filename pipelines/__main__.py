@@ -71,7 +71,7 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     import dagster as dg
 
     from journeyport import receipts
-    from pipelines import attribution
+    from pipelines import alerts, attribution
     from pipelines.catalogue import RANGE_END, RANGE_START
     from pipelines.definitions import defs
 
@@ -93,6 +93,8 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
             run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
             raise_on_error=False,
         )
+        for sentence in alerts.after(site, kept, result.run_id):
+            _note(sentence)
     wrong = [vars(one) for one in failures.of_run(site.state, result.run_id)]
     sentences = [
         {"stage": event.step_key, "reason": _sentence(event)}
@@ -136,6 +138,11 @@ def _parser() -> argparse.ArgumentParser:
         job.add_argument("--to", dest="end", type=day, required=required)
         job.add_argument("--progress", action="store_true")
     return parser
+
+
+def _note(sentence: str) -> None:
+    sys.stderr.write(f"{launch.NOTE}{sentence}\n")
+    sys.stderr.flush()
 
 
 def _say(what: str, done: int, total: int) -> None:

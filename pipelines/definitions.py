@@ -3,6 +3,7 @@
 import dagster as dg
 
 from pipelines import (
+    alerts,
     conformed,
     crm_jobs,
     delivery,
@@ -25,8 +26,15 @@ defs = dg.Definitions(
         operations.operations_tables,
     ],
     asset_checks=[conformed.checks],
-    jobs=[nightly.nightly, nightly.export, *crm_jobs.JOBS, release.release_day],
+    jobs=[
+        nightly.nightly,
+        nightly.export,
+        nightly.lake,
+        *crm_jobs.JOBS,
+        release.release_day,
+    ],
     schedules=[nightly.nightly_schedule],
+    sensors=[alerts.alerts_sensor],
     resources=RESOURCES,
     # Steps share the run's process: a process each costs more than it brings.
     executor=dg.in_process_executor,

@@ -156,6 +156,33 @@ def nightly() -> None:
 
 
 @app.command()
+def alerts(
+    trial: Annotated[
+        bool, typer.Option("--try", help="Only send a message that says it is a trial.")
+    ] = False,
+) -> None:
+    """Say what is wrong now, and tell whom it was not told yet; for cron."""
+    from journeyport import alerts as told
+    from journeyport.deployment import here
+
+    place = here()
+    alerting = place.alerting
+    if trial:
+        for name, result in told.try_out(alerting).items():
+            shown.print(f"{name}: {result}", markup=False)
+        raise typer.Exit(0)
+    told.look(
+        place.state, place.clock, place.accounts, stale_after=alerting.stale_after
+    )
+    for sentence in told.tell(place.state, place.clock, alerting):
+        note(sentence)
+    standing = told.open_causes(place.state)
+    for line in standing:
+        shown.print(line, markup=False)
+    raise typer.Exit(1 if standing else 0)
+
+
+@app.command()
 def certificate(
     account: Annotated[str, typer.Option(help="The account.")],
     day: Annotated[str, typer.Option(metavar="DAY", help="The UTC day.")],

@@ -7,6 +7,7 @@ driver that opens its sockets in C is not seen by it; its address is looked at b
 
 import ipaddress
 import sys
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,10 +44,12 @@ def require(url: str | None, variable: str) -> None:
         )
 
 
+@cache
 def refuse_others() -> None:
     """From here on, this process connects to nothing but this machine.
 
-    It cannot be undone: audit hooks stay for the life of the process.
+    It cannot be undone: audit hooks stay for the life of the process. One is enough,
+    however often a sensor reads the settings.
     """
     sys.addaudithook(_audit)
 

@@ -131,7 +131,7 @@ def check(site: Deployment, *, only: str | None, from_raw: bool) -> None:
     for warning in site.settings.warnings:
         note(warning)
     settings = site.settings
-    _ = (site.accounts, site.home)
+    _ = (site.accounts, site.home, site.alerting)
     if settings.field_policy or settings.policy_key:
         _ = site.options
     if settings.identity_rules:

@@ -16,7 +16,7 @@ from journeyport.alerts.causes import (
 )
 from journeyport.alerts.channels import Alerting, Mail
 from journeyport.alerts.messages import RUNBOOK, Message
-from journeyport.alerts.tell import look, tell, try_out
+from journeyport.alerts.tell import look, open_causes, tell, try_out
 
 __all__ = [
     "FAILURES",
@@ -30,6 +30,7 @@ __all__ = [
     "StepFailure",
     "after_run",
     "look",
+    "open_causes",
     "standing",
     "tell",
     "try_out",

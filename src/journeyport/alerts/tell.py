@@ -70,6 +70,16 @@ def tell(state: State, clock: Clock, alerting: Alerting) -> list[str]:
     return wrong
 
 
+def open_causes(state: State) -> list[str]:
+    """A line for each cause that stands, but for what is news and no fault."""
+    return [
+        f"{one.raised_at:%Y-%m-%d %H:%M} UTC  {RUNBOOK[one.cause.kind]}: "
+        f"{one.cause.sentence}"
+        for one in alerts.standing(state)
+        if one.cause.kind != "drift"
+    ]
+
+
 def try_out(alerting: Alerting) -> dict[str, str]:
     """Send a message that says it is a trial; how each channel took it."""
     message = Message(
