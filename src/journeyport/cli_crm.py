@@ -3,7 +3,6 @@
 The work is `journeyport.crm_jobs`'; values of records stay in the plan's files.
 """
 
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -14,8 +13,6 @@ from journeyport.errors import ArgumentError
 
 if TYPE_CHECKING:
     from journeyport.crm_jobs import Told
-    from journeyport.deployment import Deployment
-    from journeyport.night import Run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,13 +46,13 @@ def plan(
     reason: Annotated[str, typer.Option(help="What for; kept with the plan.")] = "",
 ) -> None:
     """Plan what an apply would write, for some days or for all. Writes nothing."""
-    from journeyport import crm_jobs
+    from journeyport import crm_jobs, receipts
     from journeyport.deployment import here
 
     place = here()
     told = crm_jobs.plan(
         place,
-        _work(place),
+        place.work(receipts.operator()),
         start=start,
         end=end,
         last_month=last_month,
@@ -73,12 +70,16 @@ def apply_command(
     ] = False,
 ) -> None:
     """WRITES TO THE ORG what a plan says; the first time 25 records, then it stops."""
-    from journeyport import crm_jobs
+    from journeyport import crm_jobs, receipts
     from journeyport.deployment import here
 
     place = here()
     told = crm_jobs.apply(
-        place, _work(place), plan_id=plan_id, reason=reason, confirm=confirm
+        place,
+        place.work(receipts.operator()),
+        plan_id=plan_id,
+        reason=reason,
+        confirm=confirm,
     )
     _end(told)
 
@@ -86,11 +87,15 @@ def apply_command(
 @app.command()
 def undo(plan_id: PlanId, reason: Reason) -> None:
     """WRITES TO THE ORG: restores what an apply changed and nobody changed since."""
-    from journeyport import crm_jobs
+    from journeyport import crm_jobs, receipts
     from journeyport.deployment import here
 
     place = here()
-    _end(crm_jobs.undo(place, _work(place), plan_id=plan_id, reason=reason))
+    _end(
+        crm_jobs.undo(
+            place, place.work(receipts.operator()), plan_id=plan_id, reason=reason
+        )
+    )
 
 
 @app.command()
@@ -121,23 +126,26 @@ def suppress(
     reason: Reason,
 ) -> None:
     """Keep a customer or a record out of the CRM from now on."""
-    from journeyport import crm
+    from journeyport import crm_jobs, receipts
     from journeyport.deployment import here
 
     place = here()
-    crm.suppress(place.state, subject, author=author, reason=reason, clock=place.clock)
-    shown.print("It is kept back from the next plan on.")
+    run = place.work(receipts.operator(author))
+    crm_jobs.suppress(run, subject, author=author, reason=reason)
+    shown.print("It is kept back from the next write on.")
 
 
 @app.command()
 def unsuppress(
     subject: Annotated[str, typer.Argument(help="What was kept back.")],
+    reason: Reason,
 ) -> None:
     """Let a suppressed customer or record pass again."""
-    from journeyport import crm
+    from journeyport import crm_jobs, receipts
     from journeyport.deployment import here
 
-    crm.unsuppress(here().state, subject)
+    run = here().work(receipts.operator())
+    crm_jobs.unsuppress(run, subject, reason=reason)
     shown.print("It passes again from the next plan on.")
 
 
@@ -156,10 +164,3 @@ def _end(told: "Told") -> NoReturn:
     """Print what a job came to; red when somebody must look."""
     shown.print(told.details, markup=False)
     raise typer.Exit(0 if told.ok else 1)
-
-
-def _work(place: "Deployment") -> "Run":
-    from journeyport.night import Run
-
-    run_id = f"cli-{uuid.uuid4().hex[:12]}"
-    return Run(place.lake, place.state, place.clock, run_id)

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from journeyport import crm, delivery, runs
+from journeyport import crm, delivery, receipts, runs
 from journeyport.crm import CrmConfig, rowsfile
 from journeyport.crm.planfile import Plan, load
 from journeyport.crm.protocol import Crm, Org
@@ -229,6 +229,7 @@ def undo(place: Deployment, run: Run, *, plan_id: str, reason: str) -> Told:
             run_id=run.run_id,
             clock=place.clock,
         )
+    delivery.receipt(run, "UNDO", report.facts, reason)
     delivery.publish_crm(run, place.warehouse_url)
     rows: dict[str, int] = {}
     for what, counts in (("restored", report.restored), ("deleted", report.deleted)):
@@ -277,6 +278,37 @@ def verify(place: Deployment) -> Told:
         plan_id=None,
         details=report.text(),
         facts=report.facts,
+    )
+
+
+def suppress(run: Run, subject: str, *, author: str, reason: str) -> None:
+    """Keep a customer or a record out of the CRM; see `crm.suppress`."""
+    crm.suppress(run.state, subject, author=author, reason=reason, clock=run.clock)
+    _kept(run, "SUPPRESS", reason)
+
+
+def unsuppress(run: Run, subject: str, *, reason: str) -> None:
+    """Let a customer or a record pass again.
+
+    Raises:
+        ArgumentError: it was not kept back, or no reason is given.
+    """
+    if not reason.strip():
+        raise ArgumentError("Say in a few words why it may pass again.")
+    crm.unsuppress(run.state, subject)
+    _kept(run, "UNSUPPRESS", reason)
+
+
+def _kept(run: Run, action: str, reason: str) -> None:
+    """A receipt; it does not say about whom, for it is published in the lake."""
+    receipts.write(
+        run.lake,
+        run.state,
+        run.clock,
+        action=action,
+        actor=run.actor,
+        run_id=run.run_id,
+        reason=reason,
     )
 
 

@@ -25,7 +25,7 @@ from salesforce_sandbox.faults import Faults
 from salesforce_sandbox.limits import Limits
 from salesforce_sandbox.records import Saved, Writer
 from salesforce_sandbox.schema import Schema, SObject
-from salesforce_sandbox.store import Store
+from salesforce_sandbox.store import Row, Store
 
 API_VERSION = "v66.0"
 OPEN_CURSORS = 50
@@ -130,13 +130,15 @@ class Org:
     def _seed_fixed(self, connection: sa.Connection) -> None:
         """Writes the rows that the schema fixes, rules' own rows among them."""
         writer = Writer(self.store, connection, self.clock.now(), "", system=True)
+        durable = _durable_ids(self.schema)
         rows: dict[str, list[Mapping[str, Any]]] = {
-            o.name: list(o.rows)
+            o.name: [_by_durable_id(row, durable) for row in o.rows]
             for o in self.schema.objects.values()
             if not o.createable and o.name not in {"User", "Organization"}
         }
         for sobject in self.schema.objects.values():
-            definition = {"QualifiedApiName": sobject.name, "DurableId": sobject.name}
+            own = durable[sobject.name]
+            definition = {"QualifiedApiName": sobject.name, "DurableId": own}
             rows["EntityDefinition"].append(definition)
             rows["DuplicateRule"] += [
                 {
@@ -150,7 +152,7 @@ class Org:
             rows["ValidationRule"] += [
                 {
                     "ValidationName": r.name,
-                    "EntityDefinitionId": sobject.name,
+                    "EntityDefinitionId": own,
                     "ErrorDisplayField": r.field,
                     "ErrorMessage": r.message,
                     "Active": r.active,
@@ -284,3 +286,17 @@ class _Room:
         if self._org.limits.storage_full(self._records):
             raise Rejection("STORAGE_LIMIT_EXCEEDED", "storage limit exceeded")
         self._records += 1
+
+
+def _durable_ids(schema: Schema) -> dict[str, str]:
+    """Each object's id: a standard one's is its name, a custom one's begins 01I."""
+    custom = sorted(name for name in schema.objects if name.endswith("__c"))
+    return {name: name for name in schema.objects} | {
+        name: ids.make("01I", number)[:15] for number, name in enumerate(custom, 1)
+    }
+
+
+def _by_durable_id(row: Mapping[str, Any], durable: Mapping[str, str]) -> Row:
+    """A row that names an object, as the platform keeps it: by the object's id."""
+    named = {"TableEnumOrId", "TriggerObjectOrEventId"}
+    return {k: durable.get(v, v) if k in named else v for k, v in row.items()}

@@ -71,9 +71,6 @@ def serve(folder: Path, *options: str) -> Iterator[Sandbox]:
     process.stdout.close()
 
 
-OBJECTS = ("JP_Engagement__c", "Task", "Contact", "Account")
-
-
 @pytest.fixture(scope="session")
 def org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     rules = Path(__file__).with_name("org.yaml")
@@ -83,16 +80,7 @@ def org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 @pytest.fixture
 def sandbox(org: Sandbox) -> Sandbox:
     """An org without records, faults or moved clocks; the process is shared."""
-    org.admin("DELETE", "/faults")
-    org.admin("DELETE", "/clock")
-    for name in OBJECTS:
-        held = org.rows(name, deleted=True)
-        for row in held:
-            if not row["IsDeleted"]:
-                org.remove(name, row["Id"])
-        if held:
-            org.admin("DELETE", f"/bin/{name}")
-    org.admin("DELETE", "/calls")
+    org.admin("POST", "/reset")
     return org
 
 

@@ -37,6 +37,24 @@ def test_the_packaged_mapping_fits_an_org_with_the_package(world, sandbox):
     assert "SANDBOX" in report.text()
 
 
+def test_what_acts_on_written_records_is_named_for_custom_objects_too(world, sandbox):
+    """A real org names a custom object by its id in triggers, flows and rules."""
+    with crm.connect(world.config) as org:
+        report = crm.check(org, crm.load_mapping())
+    found = {subject: [] for subject in ("Contact", "JP_Engagement__c")}
+    for line in report.lines:
+        if "acts on what is written" in line.finding:
+            found[line.subject].append(line.finding.split(" is active")[0])
+    assert found == {
+        "Contact": ["the trigger OnContact", "the flow Greet_contact"],
+        "JP_Engagement__c": [
+            "the trigger OnEngagement",
+            "the flow Route_engagement",
+            "the validation rule No_forbidden_topic",
+        ],
+    }
+
+
 @pytest.mark.parametrize(
     ("change", "subject", "words"),
     [

@@ -15,12 +15,6 @@ from journeyport.crm.protocol import Operation, Parent, Verdict, Write
 
 
 @pytest.fixture
-def sandbox(run_sandbox):
-    """An org of its own: emptying a full one takes longer than starting another."""
-    return run_sandbox()
-
-
-@pytest.fixture
 def load(world, sandbox):
     """Make ten matched customers with so many engagements in all; deliver them."""
 

@@ -246,18 +246,22 @@ def test_administrators_rules_can_be_read(client):
     ]
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
-        "EntityDefinition.QualifiedApiName = 'JP_Engagement__c'",
-        "EntityDefinitionId = 'JP_Engagement__c'",
-    ],
-)
-def test_validation_rules_are_found_by_their_object(client, where):
+def test_rules_of_a_custom_object_are_found_by_its_id_and_not_by_its_name(client):
     """Tooling API, "ValidationRule" and "EntityDefinition"."""
-    query = f"SELECT ValidationName FROM ValidationRule WHERE {where}"
-    (rule,) = client.query(query, door="tooling/query")
-    assert rule["ValidationName"] == "Ends_After_Start"
+    (entity,) = client.query(
+        "SELECT DurableId FROM EntityDefinition WHERE "
+        "QualifiedApiName = 'JP_Engagement__c'"
+    )
+    assert entity["DurableId"].startswith("01I")
+    query = "SELECT ValidationName FROM ValidationRule WHERE"
+    for where in (
+        "EntityDefinition.QualifiedApiName = 'JP_Engagement__c'",
+        f"EntityDefinitionId = '{entity['DurableId']}'",
+    ):
+        (rule,) = client.query(f"{query} {where}", door="tooling/query")
+        assert rule["ValidationName"] == "Ends_After_Start"
+    by_name = f"{query} EntityDefinitionId = 'JP_Engagement__c'"
+    assert client.query(by_name, door="tooling/query") == []
 
 
 def test_the_organization_says_what_it_is(client, address):

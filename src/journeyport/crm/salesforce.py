@@ -37,7 +37,9 @@ from journeyport.crm.session import open_session
 from journeyport.crm.sobjects import answers_of, body_of, shape_of
 from journeyport.crm.soql import (
     AUTOMATION,
+    ENTITY,
     QUERY_CHARS,
+    both_forms,
     escaped,
     instant_of,
     parts,
@@ -275,12 +277,16 @@ class SalesforceCrm:
         """Active triggers, flows, validation and duplicate rules of the object."""
         found: list[Automation] = []
         unseen: list[str] = []
+        names = self._names_of(object_name)
+        listed = ", ".join(f"'{escaped(name)}'" for name in names or ())
         for kind, path, name, query in AUTOMATION:
+            if names is None and "{names}" in query:
+                unseen.append(kind)
+                continue
+            soql = query.format(object=escaped(object_name), names=listed)
             try:
                 with translated(f"reading the {kind}s"):
-                    answer = self._call(
-                        path, params={"q": query.format(object=escaped(object_name))}
-                    )
+                    answer = self._call(path, params={"q": soql})
             except (JourneyportError, SalesforceError):
                 unseen.append(kind)
                 continue
@@ -288,6 +294,19 @@ class SalesforceCrm:
                 Automation(kind, row[name], object_name) for row in answer["records"]
             )
         return Automations(tuple(found), tuple(unseen))
+
+    def _names_of(self, object_name: str) -> tuple[str, ...] | None:
+        """What stands for the object in other records; None: it may not be seen."""
+        if not object_name.endswith("__c"):
+            return (object_name,)
+        soql = ENTITY.format(object=escaped(object_name))
+        try:
+            with translated("reading the object's id"):
+                answer = self._call("query", params={"q": soql})
+        except (JourneyportError, SalesforceError):
+            return None
+        durable = [row["DurableId"] for row in answer["records"]]
+        return (object_name, *both_forms(durable[0])) if durable else None
 
     def _call(self, path: str, **how: Any) -> Any:
         return self.sf.restful(path, **how)

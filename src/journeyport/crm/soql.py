@@ -20,7 +20,7 @@ AUTOMATION = (
         "Name",
         (
             "SELECT Name FROM ApexTrigger "
-            "WHERE TableEnumOrId = '{object}' AND Status = 'Active'"
+            "WHERE TableEnumOrId IN ({names}) AND Status = 'Active'"
         ),
     ),
     (
@@ -29,7 +29,8 @@ AUTOMATION = (
         "ApiName",
         (
             "SELECT ApiName FROM FlowDefinitionView "
-            "WHERE TriggerObjectOrEventId = '{object}' AND IsActive = true"
+            "WHERE TriggerObjectOrEvent.QualifiedApiName = '{object}' "
+            "AND IsActive = true"
         ),
     ),
     (
@@ -38,7 +39,7 @@ AUTOMATION = (
         "ValidationName",
         (
             "SELECT ValidationName FROM ValidationRule "
-            "WHERE EntityDefinitionId = '{object}' AND Active = true"
+            "WHERE EntityDefinition.QualifiedApiName = '{object}' AND Active = true"
         ),
     ),
     (
@@ -51,7 +52,17 @@ AUTOMATION = (
         ),
     ),
 )
-"""Kind, path, name field and query of what acts on written records."""
+"""Kind, path, name field and query of what acts on written records.
+
+Each names the object so that it finds a custom one too: a trigger holds a standard
+object's name and a custom object's id, of 15 or 18 characters.
+https://developer.salesforce.com/docs/atlas.en-us.api_tooling.meta/api_tooling/tooling_api_objects_entitydefinition.htm
+"""
+
+ENTITY = "SELECT DurableId FROM EntityDefinition WHERE QualifiedApiName = '{object}'"
+"""A custom object's id; a standard one's is its name."""
+
+_SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 
 def seen_of(row: Mapping[str, Any], fields: Sequence[str]) -> Seen:
@@ -92,3 +103,18 @@ def parts(values: Sequence[str]) -> Iterator[list[str]]:
         size += cost
     if part:
         yield part
+
+
+def both_forms(record_id: str) -> tuple[str, ...]:
+    """An id of 15 characters with its form of 18; anything else as it is.
+
+    https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/field_types.htm
+    """
+    if len(record_id) not in {15, 18} or not record_id.isalnum():
+        return (record_id,)
+    short = record_id[:15]
+    suffix = "".join(
+        _SUFFIX[sum(1 << n for n in range(5) if short[start + n].isupper())]
+        for start in (0, 5, 10)
+    )
+    return (short, short + suffix)
