@@ -49,6 +49,7 @@ from journeyport.state.identity import (
     HistoryEvent,
     IdentityVersion,
     OperatorRule,
+    last_history_version,
     mark_published,
     read_history,
     read_version,
@@ -217,7 +218,7 @@ def _account(
 ) -> tuple[Mapping[str, Carried], AccountReport]:
     account = job.account
     held = read_version(job.state, account)
-    version = _next_version(held, job.before)
+    version = _next_version(job, held)
     strengths = source_strengths(job.lake, account)
     fingerprint = _fingerprint(job.config, account, strengths)
     operators = _numbers(list_rules(job.state, account, now=job.now))
@@ -367,12 +368,15 @@ def _numbers(rules: Sequence[OperatorRule]) -> str:
     return ",".join(str(rule.number) for rule in rules)
 
 
-def _next_version(held: IdentityVersion | None, before: Mapping[str, pa.Table]) -> int:
-    """The version that a change gets; one that was never published is used again."""
+def _next_version(job: _Job, held: IdentityVersion | None) -> int:
+    """The version that a change gets; one that was never published is used again.
+
+    Where the state holds no version, it goes on from snapshots and history.
+    """
     if held is not None:
         return held.version + 1 if held.published else held.version
-    seen = [pc.max(data["identity_version"]).as_py() or 0 for data in before.values()]
-    return max(seen, default=0) + 1
+    seen = [pc.max(data[VERSION]).as_py() or 0 for data in job.before.values()]
+    return max(*seen, last_history_version(job.state, job.account)) + 1
 
 
 def _apart(data: pa.Table, accounts: Sequence[str]) -> pa.Table:

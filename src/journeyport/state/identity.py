@@ -167,6 +167,16 @@ def read_history_of(
     return theirs, minted, last or 0
 
 
+def last_history_version(state: State, account: str) -> int:
+    """The identity version of the account's last event; 0: there is none."""
+    history = customer_id_history.c
+    query = sa.select(sa.func.max(history.identity_version)).where(
+        history.account_id == account
+    )
+    with state.read() as connection:
+        return connection.scalar(query) or 0
+
+
 def read_version(state: State, account: str) -> IdentityVersion | None:
     """The account's last version; None before the first."""
     query = sa.select(identity_versions).where(
