@@ -3,6 +3,7 @@
 All of it derives from `journeyport.tables`. What the assets do is said beside them.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -38,6 +39,10 @@ IDENTITY = tuple(
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 """A range of days is one run that a person can read."""
+
+SOURCE_POOL = "source"
+CRM_POOL = "crm_" + re.sub(r"[^A-Za-z0-9]", "_", environment.org() or "none")
+"""One run at a time asks the source, and one at a time speaks to an org."""
 
 _TYPES = {
     Kind.STRING: "string",

@@ -18,6 +18,7 @@ from journeyport.checklist import (
 )
 from journeyport.tables import DAILY
 from pipelines.catalogue import DIRECTORY, SINGLE_RUN, chosen_days, in_words, spec
+from pipelines.ending import end_here
 from pipelines.resources import Site
 
 
@@ -132,6 +133,7 @@ def checks(
     yield _result("engagements", CERTIFIED, checked.unproved, severity)
     for table, rule in _CHECKS:
         yield _result(table, rule, checked.broken(rule, table), severity)
+    end_here(context, site, before_delivery=True)
 
 
 def _result(

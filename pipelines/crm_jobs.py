@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from journeyport import environment
-from pipelines.catalogue import in_words
+from pipelines.catalogue import CRM_POOL, in_words
 from pipelines.resources import Site
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Confirmed(Decided):
     )
 
 
-@dg.op(name="check")
+@dg.op(name="check", pool=CRM_POOL)
 def check_op(
     context: dg.OpExecutionContext, site: dg.ResourceParam[Site]
 ) -> dg.Output[None]:
@@ -73,7 +73,7 @@ def check_op(
         return _result(context, crm_jobs.check(site))
 
 
-@dg.op(name="plan")
+@dg.op(name="plan", pool=CRM_POOL)
 def plan_op(
     context: dg.OpExecutionContext, config: Wanted, site: dg.ResourceParam[Site]
 ) -> dg.Output[None]:
@@ -90,7 +90,7 @@ def plan_op(
     return _result(context, told)
 
 
-@dg.op(name="apply")
+@dg.op(name="apply", pool=CRM_POOL)
 def apply_op(
     context: dg.OpExecutionContext, config: Confirmed, site: dg.ResourceParam[Site]
 ) -> dg.Output[None]:
@@ -108,7 +108,7 @@ def apply_op(
     return _result(context, told)
 
 
-@dg.op(name="undo")
+@dg.op(name="undo", pool=CRM_POOL)
 def undo_op(
     context: dg.OpExecutionContext, config: Decided, site: dg.ResourceParam[Site]
 ) -> dg.Output[None]:
@@ -125,7 +125,7 @@ def undo_op(
     return _result(context, told)
 
 
-@dg.op(name="verify")
+@dg.op(name="verify", pool=CRM_POOL)
 def verify_op(
     context: dg.OpExecutionContext, site: dg.ResourceParam[Site]
 ) -> dg.Output[None]:

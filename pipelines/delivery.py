@@ -9,7 +9,14 @@ import dagster as dg
 
 from journeyport.tables import DAILY
 from pipelines import attribution
-from pipelines.catalogue import DAYS, IDENTITY, SINGLE_RUN, chosen_days, in_words
+from pipelines.catalogue import (
+    CRM_POOL,
+    DAYS,
+    IDENTITY,
+    SINGLE_RUN,
+    chosen_days,
+    in_words,
+)
 from pipelines.resources import Site
 
 _DEPS = [table.name for table in (*DAILY, *IDENTITY)]
@@ -70,6 +77,7 @@ def warehouse(
     backfill_policy=SINGLE_RUN,
     group_name="delivery",
     kinds={"salesforce"},
+    pool=CRM_POOL,
     description=(
         "Writes nothing to the CRM: a plan of what would change there for the chosen "
         "days. The rows themselves are in the plan's file, never here."

@@ -6,7 +6,7 @@ How completeness is proved is said in `journeyport.extract`.
 import dagster as dg
 
 from journeyport.tables import RAW_ENGAGEMENTS
-from pipelines.catalogue import SINGLE_RUN, chosen_days, in_words, spec
+from pipelines.catalogue import SINGLE_RUN, SOURCE_POOL, chosen_days, in_words, spec
 from pipelines.resources import Site
 
 
@@ -14,6 +14,7 @@ from pipelines.resources import Site
     name="raw_engagements",
     specs=[spec(RAW_ENGAGEMENTS)],
     backfill_policy=SINGLE_RUN,
+    pool=SOURCE_POOL,
 )
 def raw_engagements(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]

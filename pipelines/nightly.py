@@ -9,6 +9,7 @@ import dagster as dg
 from journeyport import environment
 from journeyport.deployment import Deployment
 from journeyport.errors import JourneyportError
+from journeyport.tables import DAILY, RAW_ENGAGEMENTS
 from pipelines.catalogue import RANGE_END, RANGE_START
 
 nightly = dg.define_asset_job(
@@ -26,7 +27,22 @@ export = dg.define_asset_job(
     "export",
     selection=dg.AssetSelection.all(),
     executor_def=dg.in_process_executor,
-    description="Exactly the chosen days. Writes nothing to the CRM: it only plans.",
+    description=(
+        "Writes nothing to the CRM: it only plans. Exactly the chosen days, from the "
+        "source to the warehouse."
+    ),
+)
+
+lake = dg.define_asset_job(
+    "lake",
+    selection=dg.AssetSelection.assets(
+        RAW_ENGAGEMENTS.name, *(table.name for table in DAILY)
+    ),
+    executor_def=dg.in_process_executor,
+    description=(
+        "Writes nothing to the warehouse and the CRM. Exactly the chosen days, from "
+        "the source into the lake, as one run; the asset `warehouse` takes them on."
+    ),
 )
 
 _AT, _ZONE = environment.schedule_at()

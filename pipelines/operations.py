@@ -10,6 +10,7 @@ import dagster as dg
 
 from journeyport.tables import OPERATIONS
 from pipelines.catalogue import in_words, spec
+from pipelines.ending import of_backfill
 from pipelines.resources import Site
 
 # An export may leave the targets out: the last step then still waits for the tables.
@@ -34,4 +35,4 @@ def operations_tables(
             asset_key=table.name, metadata={"dagster/row_count": rows[table.name]}
         )
     with in_words():
-        delivery.end(run)
+        delivery.end(run, of_backfill(context))

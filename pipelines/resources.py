@@ -52,4 +52,8 @@ class Site(Deployment):
 SITE = Site(environment.read)
 """Made without reading anything: importing the code location does no I/O."""
 
-RESOURCES: dict[str, Any] = {"site": SITE}
+RESOURCES: dict[str, Any] = {
+    "site": SITE,
+    # Nothing is handed from step to step; the default would offer a folder to write to.
+    "io_manager": dg.mem_io_manager,
+}

@@ -336,13 +336,18 @@ def publish(
     return rows
 
 
-def end(run: Run) -> None:
+def end(run: Run, others: Iterable[str] = ()) -> None:
     """End a run.
+
+    Args:
+        run: the run.
+        others: the runs that it is the last one of.
 
     Raises:
         NotProvedError: something went wrong for an account; the others were served.
     """
-    wrong = failures.of_run(run.state, run.run_id)
+    ids = dict.fromkeys((run.run_id, *others))
+    wrong = [one for run_id in ids for one in failures.of_run(run.state, run_id)]
     if not wrong:
         return
     more = f" ({len(wrong) - 1} more below)" if len(wrong) > 1 else ""
