@@ -187,6 +187,23 @@ def request_token(scope: Scope) -> str:
     return ""
 
 
+class _Told:
+    """A request's one line in the log and its place in the counts."""
+
+    def __init__(self, service: Service, method: str, notes: dict[str, Any]) -> None:
+        self.status = 0
+        self._service, self._method, self._notes = service, method, notes
+        self._done = False
+
+    def now(self) -> None:
+        """Count and log the request, once, however often this is said."""
+        if not self._done:
+            self._done = True
+            self._service.requests[str(self.status)] += 1
+            line = {"method": self._method, **self._notes, "status": self.status}
+            self._service.log.write(line)
+
+
 class Gate:
     """What every request passes: limits, the log, the Date header, refusals.
 
@@ -207,23 +224,24 @@ class Gate:
         service = self._service
         notes: dict[str, Any] = {"operation": None, "path": None}
         scope.setdefault("state", {})["notes"] = notes
-        status = 0
+        told = _Told(service, scope["method"], notes)
         token = request_token(scope)
         number = notes["request"] = service.faults.begin()
         abort = scope["state"].get("abort")
         way = Way(service.faults, number, send, abort)
 
         async def out(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                told.status = message["status"]
                 if service.faults.has("no-date-header"):
                     service.faults.note("no-date-header", number)
                 else:
                     date = http_date(service.clock.now()).encode()
                     message["headers"] = [*message["headers"], (b"date", date)]
+            elif not message.get("more_body", False):
+                told.now()  # who has the answer finds it in the log
             if service.faults.profiles:
-                wrote = bool(notes.get("wrote")) and status < 400
+                wrote = bool(notes.get("wrote")) and told.status < 400
                 await way.deliver(message, wrote=wrote)
             else:
                 await send(message)
@@ -238,14 +256,13 @@ class Gate:
         except Problem as problem:
             await problem.response()(scope, receive, out)
         except Exception:
-            if status:
+            if told.status:
                 raise
             logger.exception("A request failed: this is a fault of the service.")
             sentence = "The service failed; its log says how."
             await Problem(500, sentence).response()(scope, receive, out)
         finally:
-            service.requests[str(status)] += 1
-            service.log.write({"method": scope["method"], **notes, "status": status})
+            told.now()
 
     async def _served(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit, seconds = self._service.body_limit, self._service.body_seconds
