@@ -1,19 +1,33 @@
 """What one night of identity costs against a short and a long history.
 
-    python benchmarks/identity_nights.py --edges 20000 --days 30 300 --out FILE
+    python benchmarks/identity_nights.py --edges 100000 --days 30 300 --out FILE
+    python benchmarks/identity_nights.py --whole --edges 10000 --days 30 300
 
-For each length a lake of invented days is made and resolved once, which builds the
-index; then one more day is added and resolved, three times. The people keep coming:
-somebody new has a few contacts within some weeks and then none, so that a day is like
-any other.
-CPU seconds of the night itself (following the change) and of publishing, apart.
+The people keep coming: somebody new has a few contacts within forty days and then none,
+so that a day is like any other. Some phones are shared by three, one call in twenty is
+from one of twenty switchboards, one account id in a hundred is mistyped.
+
+Of each length an index and a history of customer ids are filled as a rebuild would
+leave them: cohort by cohort, for nothing but the switchboards connects two cohorts. At
+a small size the same is first made by a rebuild, and both must be equal. Then three
+more days are followed, one a night; CPU seconds of the median night: noticing the
+changed day among all days, reading it, following it through the index, the index's
+commit and the history's.
+
+With `--whole`, a lake of all days is resolved from nothing, then three nights follow as
+they do in production: the night and the publishing of the snapshots, apart.
 """
 
 import argparse
 import json
 import os
+import resource
+import sqlite3
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -26,8 +40,21 @@ import pyarrow.compute as pc
 from journeyport.arrow import conform
 from journeyport.clock import SetClock
 from journeyport.identity import load_config, resolve
+from journeyport.identity.evidence import gather, weigh
+from journeyport.identity.history import name_customers, part_ledger
+from journeyport.identity.index import FILE, opened
+from journeyport.identity.indexed import Basis
+from journeyport.identity.night import follow
+from journeyport.identity.partition import Rulings
+from journeyport.identity.reading import day_contents
+from journeyport.identity.standing import settle
 from journeyport.lake import Lake
 from journeyport.state import State
+from journeyport.state.identity import (
+    IdentityVersion,
+    customer_id_history,
+    record_version,
+)
 from journeyport.tables import ENGAGEMENT_IDENTIFIERS, ENGAGEMENTS
 
 door = import_module("journeyport.identity.resolve")
@@ -35,34 +62,98 @@ door = import_module("journeyport.identity.resolve")
 
 ACCOUNT = "ABCDEF"
 FIRST = date(2026, 1, 1)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RULES = load_config()
+KINDS = ("accountIds", "emailAddresses", "phoneNumbers")
+STAY = 40
+"""Days within which a person's contacts lie."""
+
+BOARDS = 20
+_BITS = 44
+_BOARD = np.int64(2) << _BITS
+"""Switchboards are the phones 1 to BOARDS."""
 
 
-def day_tables(day: int, edges: int) -> dict[str, pa.Table]:
+@dataclass(frozen=True)
+class Day:
+    """One day: what each engagement carries, by number; keys are kind and value."""
+
+    starts: np.ndarray
+    cohort: np.ndarray
+    engagement: np.ndarray
+    key: np.ndarray
+
+    def names(self, day: int) -> list[str]:
+        """The engagements' ids."""
+        return [f"{day:04d}-{number:07d}" for number in range(len(self.starts))]
+
+
+def invented(day: int, edges: int) -> Day:
     """One day: about so many values on half as many engagements."""
     chance = np.random.default_rng([7, day])
     count = int(edges / 1.9)
-    person = np.maximum(day - chance.integers(0, 40, count), 0) * count // 4
-    person += chance.integers(0, count // 4, count)
+    each = max(count // 12, 1) * 3
+    cohort = day + STAY - chance.integers(0, STAY, count)
+    person = cohort.astype(np.int64) * each + chance.integers(0, each, count)
     start = np.datetime64(FIRST, "us") + np.timedelta64(day, "D")
     starts = start + np.sort(chance.integers(0, 86_399, count)).astype("m8[s]")
-    names = pa.array([f"{day:04d}-{number:06d}" for number in range(count)])
+    account, phone = scattered(person), scattered(person)
+    typo = chance.random(count) < 0.01
+    account[typo] += np.int64(1) << 40
+    shared = chance.random(count) < 0.10
+    phone[shared] = scattered(person[shared] // 3) + (np.int64(1) << 40)
+    board = chance.random(count) < 0.05
+    phone[board] = 1 + chance.integers(0, BOARDS, board.sum())
+    parts = []
+    for kind, (share, numbers) in enumerate(
+        ((0.5, account), (0.7, scattered(person)), (0.7, phone))
+    ):
+        chosen = np.flatnonzero(chance.random(count) < share)
+        parts.append((chosen, numbers[chosen] + (np.int64(kind) << _BITS)))
+    return Day(
+        starts,
+        cohort,
+        np.concatenate([chosen for chosen, _ in parts]).astype(np.int32),
+        np.concatenate([keys for _, keys in parts]),
+    )
+
+
+def scattered(number: np.ndarray) -> np.ndarray:
+    """Other numbers, each its own: neighbours do not lie side by side in an index."""
+    return BOARDS + 1 + (number * 2_654_435_761) % (1 << 32)
+
+
+def is_board(keys: np.ndarray) -> np.ndarray:
+    """Which values are switchboards."""
+    return (keys > _BOARD) & (keys <= _BOARD + BOARDS)
+
+
+def texts(keys: np.ndarray) -> tuple[list[str], list[str]]:
+    """Types and values; in the order of keys these are in the order of the index."""
+    low = (np.int64(1) << _BITS) - 1
+    kinds = [KINDS[kind] for kind in (keys >> _BITS).tolist()]
+    return kinds, [f"{number:013d}" for number in (keys & low).tolist()]
+
+
+def day_tables(day: int, edges: int) -> dict[str, pa.Table]:
+    """The tables of one day, as a lake holds them."""
+    made = invented(day, edges)
+    names = pa.array(made.names(day))
+    count = len(names)
     lineage = {
         "account_id": pa.repeat(pa.scalar(ACCOUNT), count),
         "engagement_id": names,
-        "start_date": pa.array(starts, pa.timestamp("us")).cast(
+        "start_date": pa.array(made.starts, pa.timestamp("us")).cast(
             pa.timestamp("us", "UTC")
         ),
-        "_extracted_at": pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * count),
+        "_extracted_at": pa.array([NOW] * count),
         "_run_id": pa.repeat(pa.scalar("run"), count),
     }
     zeros = pa.array(np.zeros(count, np.int64))
+    counts = [name for name in ENGAGEMENTS.names if name.endswith("_count")]
     engagements = pa.table(
         lineage
-        | {
-            column.name: zeros
-            for column in ENGAGEMENTS.columns
-            if column.name.endswith("_count")
-        }
+        | dict.fromkeys(counts, zeros)
         | {
             "status": pa.repeat(pa.scalar("COMPLETED"), count),
             "local_date": pc.cast(lineage["start_date"], pa.date32()),
@@ -71,27 +162,19 @@ def day_tables(day: int, edges: int) -> dict[str, pa.Table]:
             "is_deleted": pa.array(np.zeros(count, np.bool_)),
         }
     )
-    phone = person.astype(np.int64) * 10
-    shared = chance.random(count) < 0.10
-    phone[shared] = person[shared] // 3 * 10 + 1
-    board = chance.random(count) < 0.05
-    phone[board] = -1 - chance.integers(0, 20, board.sum())
-    account = person.copy()
-    typo = chance.random(count) < 0.01
-    account[typo] += 1_000_000_000
-    parts = [
-        carried(names, chance.random(count) < share, kind, prefix, numbers)
-        for share, kind, prefix, numbers in (
-            (0.5, "accountIds", "C-", account),
-            (0.7, "emailAddresses", "m", person),
-            (0.7, "phoneNumbers", "+", phone),
-        )
-    ]
-    rows = pa.concat_tables(parts)
-    place = pc.index_in(rows["engagement_id"], value_set=names)
-    for name, column in lineage.items():
-        if name != "engagement_id":
-            rows = rows.append_column(name, column.take(place))
+    kinds, values = texts(made.key)
+    rows = pa.table(
+        {name: column.take(made.engagement) for name, column in lineage.items()}
+        | {
+            "identifier_type": kinds,
+            "ordinal": np.zeros(len(kinds), np.int64),
+            "raw_value": values,
+            "value": values,
+            "is_valid": np.ones(len(kinds), np.bool_),
+            "strength": pa.repeat(pa.scalar("WEAK"), len(kinds)),
+            "normaliser_version": np.ones(len(kinds), np.int64),
+        }
+    )
     rows = rows.sort_by(
         [("engagement_id", "ascending"), ("identifier_type", "ascending")]
     )
@@ -101,28 +184,327 @@ def day_tables(day: int, edges: int) -> dict[str, pa.Table]:
     }
 
 
-def carried(
-    names: pa.Array, chosen: np.ndarray, kind: str, prefix: str, numbers: np.ndarray
-) -> pa.Table:
-    """The values of one type on some engagements."""
-    values = pa.array([f"{prefix}{number}" for number in numbers[chosen].tolist()])
-    count = len(values)
-    return pa.table(
-        {
-            "engagement_id": names.filter(pa.array(chosen)),
-            "identifier_type": pa.repeat(pa.scalar(kind), count),
-            "ordinal": pa.array(np.zeros(count, np.int64)),
-            "raw_value": values,
-            "value": values,
-            "is_valid": pa.array(np.ones(count, np.bool_)),
-            "strength": pa.repeat(pa.scalar("WEAK"), count),
-            "normaliser_version": pa.array(np.ones(count, np.int64)),
+class Place:
+    """A lake and a state in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lake = Lake(folder / "lake")
+        self.state = State(f"sqlite:///{folder}/state.db")
+        self.index = folder / FILE
+
+    def put(self, day: int, edges: int) -> str:
+        """Write a day into the lake."""
+        when = FIRST + timedelta(days=day)
+        tables = day_tables(day, edges)
+        self.lake.write_day(ACCOUNT, when, tables, run_id="run", facts={})
+        return when.isoformat()
+
+    def resolve(self):  # noqa: ANN201 - the report
+        """Resolve whatever the lake holds."""
+        return resolve(
+            self.lake, self.state, RULES, accounts=[ACCOUNT], run_id="run",
+            clock=SetClock(NOW),
+        ).accounts[ACCOUNT]  # fmt: skip
+
+    def close(self) -> None:
+        """Close the state."""
+        self.state.close()
+
+
+def cohorts(length: int, edges: int) -> Iterator[dict[str, np.ndarray]]:
+    """The history, person by person's cohort: engagement, start, key of each edge.
+
+    Engagements are numbered day after day from 1; those that carry nothing are in no
+    cohort.
+    """
+    waiting: dict[int, list[dict[str, np.ndarray]]] = {}
+    first = 1
+    for day in range(length):
+        made = invented(day, edges)
+        starts = made.starts.astype(np.int64)
+        of = made.cohort[made.engagement]
+        for cohort in np.unique(of).tolist():
+            mine = of == cohort
+            waiting.setdefault(cohort, []).append(
+                {
+                    "engagement": made.engagement[mine].astype(np.int64) + first,
+                    "start": starts[made.engagement[mine]],
+                    "key": made.key[mine],
+                }
+            )
+        first += len(starts)
+        for cohort in [cohort for cohort in waiting if cohort <= day + 1]:
+            yield _joined(waiting.pop(cohort))
+    for cohort in sorted(waiting):
+        yield _joined(waiting[cohort])
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def seed(place: Place, length: int, edges: int) -> dict[str, int]:
+    """Fill index and history as a rebuild of so many days would leave them."""
+    with opened(place.state) as index:
+        index.set_basis(ACCOUNT, Basis(1, "", "", ""), {})
+    for secondary in customer_id_history.indexes:
+        secondary.drop(place.state.engine)
+    customers: list[str] = []
+    keys, owners, edges_of, sharers = [], [], [], []
+    last = 0
+    for part in cohorts(length, edges):
+        found, owner, shared, events = _settled(part, last, len(customers))
+        last += len(events)
+        _remember(place, events)
+        customers += [event.customer_id for event in events]
+        keys.append(found)
+        owners.append(owner)
+        sharers.append(shared)
+        edges_of.append(part)
+    for secondary in customer_id_history.indexes:
+        secondary.create(place.state.engine)
+    edge = _joined(edges_of)
+    del edges_of
+    key, owner = np.concatenate(keys), np.concatenate(owners)
+    order = np.argsort(key, kind="stable")
+    key, owner = key[order], owner[order]
+    with closing(sqlite3.connect(place.index)) as connection:
+        connection.execute("PRAGMA cache_size=-200000")
+        _fill_values(connection, key, owner, edge, customers)
+        _fill_evidence(connection, np.unique(key), edge)
+        _fill_engagements(connection, length, edges)
+        pairs = np.concatenate(sharers)
+        number = np.searchsorted(np.unique(key), pairs[:, 0]) + 1
+        rows = sorted(
+            (value, customers[place])
+            for value, place in zip(number.tolist(), pairs[:, 1].tolist(), strict=True)
+        )
+        connection.executemany("INSERT INTO identity_index_sharers VALUES (?,?)", rows)
+        connection.commit()
+    with opened(place.state) as index:
+        content = {
+            (FIRST + timedelta(days=day)).isoformat(): "" for day in range(length)
         }
+        index.set_basis(ACCOUNT, Basis(1, "", "", ""), content)
+    return {"customers": len(customers), "edges": len(edge["key"])}
+
+
+def _settled(part: dict[str, np.ndarray], last: int, base: int):  # noqa: ANN202
+    """A cohort's values, whose they are, who shares switchboards; the ids' events."""
+    names = [f"{number:09d}" for number in part["engagement"].tolist()]
+    kinds, values = texts(part["key"])
+    table = pa.table(
+        {"engagement_id": names, "start_date": pa.array(part["start"])}
+    ).group_by("engagement_id").aggregate([("start_date", "min")])  # fmt: skip
+    evidence = gather(
+        pa.table(
+            {
+                "engagement_id": table["engagement_id"],
+                "start_date": table["start_date_min"].cast(pa.timestamp("us", "UTC")),
+            }
+        ),
+        pa.table({"engagement_id": names, "identifier_type": kinds, "value": values}),
+    )
+    low = evidence.values.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    kind = np.array([KINDS.index(name) for name in evidence.types], np.int64)
+    key = low + (kind[evidence.value_type] << _BITS)
+    board = is_board(key)
+    weights = replace(weigh(evidence, RULES, ACCOUNT, {}), crowded=board)
+    outcome = settle(evidence, weights, Rulings())
+    ledger = part_ledger((), (), last)
+    naming = name_customers(
+        evidence, weights, outcome, ledger, {}, account=ACCOUNT, version=1
+    )
+    place = {event.customer_id: base + n for n, event in enumerate(naming.events)}
+    number = {label: place[name] for label, name in naming.ids.items()}
+    owner = np.array([number.get(label, -1) for label in outcome.label.tolist()])
+    shared, label = outcome.candidates
+    chosen = board[shared]
+    pairs = np.stack(
+        (
+            key[shared[chosen]],
+            np.array([number[one] for one in label[chosen].tolist()], np.int64),
+        ),
+        axis=1,
+    )
+    return key, owner, pairs, naming.events
+
+
+def _remember(place: Place, events) -> None:  # noqa: ANN001
+    version = IdentityVersion(1, "", published=True)
+    record_version(
+        place.state, ACCOUNT, version=version, events=events, run_id="run", now=NOW
     )
 
 
-def one(length: int, edges: int) -> dict[str, object]:
+def _fill_values(
+    connection: sqlite3.Connection,
+    key: np.ndarray,
+    owner: np.ndarray,
+    edge: dict[str, np.ndarray],
+    customers: list[str],
+) -> None:
+    distinct, first = np.unique(key, return_index=True)
+    owner = owner[first]
+    often = np.bincount(np.searchsorted(distinct, edge["key"]))
+    kinds, values = texts(distinct)
+    weight = np.where(distinct >> _BITS == 2, 1, 2)
+    crowded = is_board(distinct)
+    connection.executemany(
+        "INSERT INTO identity_index_values VALUES (?,?,?,?,?,?,?,?)",
+        (
+            (number, ACCOUNT, *row[:4], None if who < 0 else customers[who], count)
+            for number, (*row, who, count) in enumerate(
+                zip(
+                    kinds,
+                    values,
+                    weight.tolist(),
+                    crowded.tolist(),
+                    owner.tolist(),
+                    often.tolist(),
+                    strict=True,
+                ),
+                1,
+            )
+        ),
+    )
+
+
+def _fill_evidence(
+    connection: sqlite3.Connection, keys: np.ndarray, edge: dict[str, np.ndarray]
+) -> None:
+    connection.execute("DROP INDEX identity_index_by_engagement")
+    value = (np.searchsorted(keys, edge["key"]) + 1).astype(np.int32)
+    order = np.lexsort((edge["engagement"], edge["start"], value))
+    for low in range(0, len(order), 1_000_000):
+        mine = order[low : low + 1_000_000]
+        columns = (value[mine], edge["start"][mine], edge["engagement"][mine])
+        connection.executemany(
+            "INSERT INTO identity_index_evidence VALUES (?,?,?)",
+            zip(*(column.tolist() for column in columns), strict=True),
+        )
+    connection.execute(
+        "CREATE INDEX identity_index_by_engagement "
+        "ON identity_index_evidence (engagement, value)"
+    )
+
+
+def _fill_engagements(connection: sqlite3.Connection, length: int, edges: int) -> None:
+    first = 1
+    for day in range(length):
+        made = invented(day, edges)
+        starts = made.starts.astype(np.int64).tolist()
+        when = (FIRST + timedelta(days=day)).isoformat()
+        connection.executemany(
+            "INSERT INTO identity_index_engagements "
+            "VALUES (?,?,?,?,?,'COMPLETED',NULL,NULL)",
+            (
+                (number, ACCOUNT, name, when, start)
+                for number, (name, start) in enumerate(
+                    zip(made.names(day), starts, strict=True), first
+                )
+            ),
+        )
+        first += len(starts)
+
+
+CONTENT = (
+    "SELECT kind, value, weight, crowded, customer, often FROM identity_index_values",
+    "SELECT name, day, start, status, channel, topic FROM identity_index_engagements",
+    """SELECT v.kind, v.value, e.start, n.name FROM identity_index_evidence e
+    JOIN identity_index_values v ON v.id = e.value
+    JOIN identity_index_engagements n ON n.id = e.engagement""",
+    """SELECT v.kind, v.value, s.customer FROM identity_index_sharers s
+    JOIN identity_index_values v ON v.id = s.value""",
+)
+
+
+def check() -> None:
+    """At a small size: what is filled is what a rebuild leaves, and so after a night.
+
+    Raises:
+        SystemExit: it is not.
+    """
+    days, edges = 5, 12_000
+    with (
+        tempfile.TemporaryDirectory(prefix="identity-nights-") as one,
+        tempfile.TemporaryDirectory(prefix="identity-nights-") as other,
+    ):
+        rebuilt, filled = Place(Path(one)), Place(Path(other))
+        for day in range(days):
+            rebuilt.put(day, edges)
+        rebuilt.resolve()
+        seed(filled, days, edges)
+        for night in range(2):
+            if night:
+                rebuilt.put(days, edges)
+                rebuilt.resolve()
+                _night(filled, days, edges, 2)
+            with (
+                closing(sqlite3.connect(rebuilt.index)) as left,
+                closing(sqlite3.connect(filled.index)) as right,
+            ):
+                for query in CONTENT:
+                    mine, theirs = (
+                        sorted(map(repr, connection.execute(query)))
+                        for connection in (left, right)
+                    )
+                    if mine != theirs:
+                        raise SystemExit(
+                            f"Refused, not as a rebuild leaves it: {query}"
+                        )
+        rebuilt.close()
+        filled.close()
+
+
+def _night(place: Place, day: int, edges: int, version: int) -> tuple[float, int, int]:
+    """Follow one more day; CPU seconds, customers and engagements touched."""
+    when = place.put(day, edges)
+    started = time.process_time()
+    with opened(place.state) as index:
+        content = day_contents(place.lake, ACCOUNT)
+        held = index.days(ACCOUNT)
+        changed = [when for when in content if content[when] != held.get(when)]
+        changed = [one for one in changed if one >= when]
+        touched = follow(
+            place.lake, place.state, index, RULES, ACCOUNT,
+            strengths={}, changed=changed, rules=(), turned=(), version=version,
+        )  # fmt: skip
+        assert touched is not None
+        _remember(place, touched.naming.events)
+        index.set_basis(ACCOUNT, Basis(version, "", "", ""), {**held, **content})
+    seconds = time.process_time() - started
+    return seconds, len(touched.customers), len(touched.names)
+
+
+def followed(length: int, edges: int, folder: Path) -> dict[str, object]:
     """Figures of one length of history."""
+    with tempfile.TemporaryDirectory(prefix="identity-nights-", dir=folder) as here:
+        place = Place(Path(here))
+        started = time.process_time()
+        figures = seed(place, length, edges)
+        filled = time.process_time() - started
+        # A manifest per day, as the night looks through all of them.
+        for day in range(length):
+            place.put(day, 20)
+        nights = [_night(place, length + n, edges, n + 2) for n in range(3)]
+        size = place.index.stat().st_size
+        place.close()
+    seconds, customers, engagements = sorted(nights)[1]
+    return {
+        "days": length,
+        **figures,
+        "index_megabytes": size // 1_000_000,
+        "filling_cpu_seconds": round(filled, 1),
+        "touched_customers": customers,
+        "touched_engagements": engagements,
+        "night_cpu_seconds": round(seconds, 2),
+        "nights": [round(seconds, 2) for seconds, *_ in nights],
+    }
+
+
+def whole(length: int, edges: int, folder: Path) -> dict[str, object]:
+    """Figures of one length of history, resolved and published whole."""
     spent = {"follow": 0.0}
     inner = door.follow_night
 
@@ -133,45 +515,30 @@ def one(length: int, edges: int) -> dict[str, object]:
         finally:
             spent["follow"] = time.process_time() - started
 
-    with tempfile.TemporaryDirectory(prefix="identity-nights-") as folder:
-        lake = Lake(Path(folder) / "lake")
-        state = State(f"sqlite:///{folder}/state.db")
-        clock = SetClock(datetime(2026, 1, 1, tzinfo=UTC))
-        rules = load_config()
-
-        def put(day: int) -> None:
-            tables = day_tables(day, edges)
-            when = FIRST + timedelta(days=day)
-            lake.write_day(ACCOUNT, when, tables, run_id="run", facts={})
-
-        def night() -> float:
-            started = time.process_time()
-            report = resolve(
-                lake, state, rules, accounts=[ACCOUNT], run_id="run", clock=clock
-            )
-            found.update(report.accounts[ACCOUNT].__dict__)
-            return time.process_time() - started
-
-        found: dict[str, object] = {}
+    with tempfile.TemporaryDirectory(prefix="identity-nights-", dir=folder) as here:
+        place = Place(Path(here))
         for day in range(length):
-            put(day)
-        rebuilt = night()
+            place.put(day, edges)
+        started = time.process_time()
+        place.resolve()
+        rebuilt = time.process_time() - started
         nights = []
         with patch.object(door, "follow_night", timed):
             for day in range(length, length + 3):
-                put(day)
-                total = night()
+                place.put(day, edges)
+                started = time.process_time()
+                report = place.resolve()
+                total = time.process_time() - started
+                assert report.followed
                 nights.append((spent["follow"], total - spent["follow"]))
-                assert found["followed"]
-        state.close()
-    follow, publish = sorted(nights)[1]
+        place.close()
+    night, publish = sorted(nights)[1]
     return {
         "days": length,
-        "edges_a_night": edges,
-        "touched_customers": found["touched"],
-        "customers": sum(found["customers"].values()),
+        "customers": sum(report.customers.values()),
+        "touched_customers": report.touched,
         "rebuild_cpu_seconds": round(rebuilt, 2),
-        "night_cpu_seconds": round(follow, 2),
+        "night_cpu_seconds": round(night, 2),
         "publish_cpu_seconds": round(publish, 2),
     }
 
@@ -181,11 +548,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--edges", type=int, default=100_000)
     parser.add_argument("--days", type=int, nargs=2, default=(30, 300))
+    parser.add_argument("--whole", action="store_true")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
-    short, long = (one(length, chosen.edges) for length in chosen.days)
+    check()
+    measure = whole if chosen.whole else followed
+    short, long = (
+        measure(length, chosen.edges, chosen.folder) for length in chosen.days
+    )
     ratio = long["night_cpu_seconds"] / short["night_cpu_seconds"]
-    figures = {"short": short, "long": long, "ratio": round(ratio, 2)}
+    figures = {
+        "edges_a_night": chosen.edges,
+        "short": short,
+        "long": long,
+        "ratio": round(ratio, 2),
+        "peak_megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
     text = json.dumps(figures, indent=2)
     if chosen.out:
         chosen.out.write_text(text + os.linesep)
