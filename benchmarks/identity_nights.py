@@ -9,7 +9,7 @@ from one of twenty switchboards, one account id in a hundred is mistyped.
 
 Of each length an index and a history of customer ids are filled as a rebuild would
 leave them: cohort by cohort, for nothing but the switchboards connects two cohorts. At
-a small size the same is first made by a rebuild, and both must be equal. Then three
+a small size the same is first made by a rebuild, and both must be equal. Then five
 more days are followed, one a night; CPU seconds of the median night: noticing the
 changed day among all days, reading it, following it through the index, the index's
 commit and the history's.
@@ -487,10 +487,10 @@ def followed(length: int, edges: int, folder: Path) -> dict[str, object]:
         # A manifest per day, as the night looks through all of them.
         for day in range(length):
             place.put(day, 20)
-        nights = [_night(place, length + n, edges, n + 2) for n in range(3)]
+        nights = [_night(place, length + n, edges, n + 2) for n in range(5)]
         size = place.index.stat().st_size
         place.close()
-    seconds, customers, engagements = sorted(nights)[1]
+    seconds, customers, engagements = sorted(nights)[2]
     return {
         "days": length,
         **figures,

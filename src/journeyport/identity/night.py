@@ -134,6 +134,7 @@ def follow(
         index.uncrowd(emptied)
         seeds |= emptied
     part.keep(index, config.candidates_listed, set(ties))
+    mine = part.numbers
     touched = Touched(
         engagements=part.documents,
         evidence=part.evidence,
@@ -146,7 +147,7 @@ def follow(
         crowded={
             name: index.seen(number)
             for name, number in _crowded(part, change).items()
-            if number not in part.numbers
+            if number not in mine
         },
         blocked=change.blocked,
         meetings={
@@ -154,7 +155,7 @@ def follow(
                 left, right
             )
             for left, right in sorted(change.met)
-            if not {left, right} & part.numbers
+            if not {left, right} & mine
         },
     )
     drop_bare_values(index)
