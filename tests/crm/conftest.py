@@ -350,6 +350,7 @@ def config_for(sandbox: Sandbox, home: Path, **changes: Any) -> crm.CrmConfig:
         ),
         plan_dir=home / "plans",
         base_url=sandbox.url,
+        retry_pause=0.01,
         poll=0.01,
         lock_pauses=(0.0, 0.0, 0.0),
         guards=crm.Guards(blanked_share=1.0, rejects_share=0.5),

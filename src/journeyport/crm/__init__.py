@@ -9,12 +9,12 @@ from journeyport.crm.check import CheckLine, CheckReport, check
 from journeyport.crm.config import CrmConfig, Guards, Login
 from journeyport.crm.mapping import Mapping, load_mapping
 from journeyport.crm.nightly import CrmReport, connect, nightly, publish
-from journeyport.crm.outcome import ApplyReport
+from journeyport.crm.outcome import ApplyReport, UndoReport
 from journeyport.crm.plan import make_plan
 from journeyport.crm.planfile import Plan
 from journeyport.crm.scaffold import ScaffoldReport, scaffold
 from journeyport.crm.suppression import suppress, suppressed, unsuppress
-from journeyport.crm.undo import UndoReport, undo
+from journeyport.crm.undo import undo
 from journeyport.crm.verify import DriftReport, verify
 
 __all__ = [

@@ -10,13 +10,14 @@ from typing import Any
 
 from journeyport.clock import Clock
 from journeyport.crm import rowsfile
+from journeyport.crm.booking import Outcome, Push
 from journeyport.crm.config import CrmConfig
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.outcome import APPLIED, AWAITING, PARTIAL, ApplyReport
 from journeyport.crm.plan import Progress
 from journeyport.crm.planfile import Action, load
 from journeyport.crm.protocol import Calls, Crm
-from journeyport.crm.push import Outcome, Push, resume, send_all
+from journeyport.crm.push import resume, send_all
 from journeyport.crm.source import Foreseen
 from journeyport.crm.stale import (
     refuse_changed_rows,

@@ -36,6 +36,8 @@ STATES = {
 CALLS = 12
 """Of one job: open, fill, close, three result files, half a dozen looks."""
 
+_CODE = re.compile(r"[A-Z0-9_]+")
+
 _ERROR = re.compile(
     r"^(?P<code>[A-Z0-9_]+):(?P<message>.*?)(?::(?P<fields>[^:]*?))?--$", re.DOTALL
 )
@@ -184,7 +186,8 @@ def _refusal(number: int, error: str) -> Answer:
     parsed = _ERROR.match(error.strip())
     if parsed is None:
         code, _, message = error.partition(":")
-        return Answer(number, Verdict.REJECTED, code=code.strip(), message=message)
+        code = code.strip() if _CODE.fullmatch(code.strip()) else "UNKNOWN"
+        return Answer(number, Verdict.REJECTED, code=code, message=message)
     fields = tuple((parsed["fields"] or "").replace(",", " ").split())
     return Answer(
         number,

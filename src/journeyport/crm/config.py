@@ -93,7 +93,12 @@ class CrmConfig:
             each further refusal, up to `longest_rest`.
         longest_rest: see `first_rest`.
         timeout: of one HTTP call, in seconds.
-        poll: the pause between looks at a Bulk job, in seconds.
+        retry_pause: before the first further try of a call that failed on its way, in
+            seconds; it doubles each time.
+        poll: the pause before the second look at a Bulk job, in seconds; it grows to
+            ten times that.
+        job_patience: how long a Bulk job is waited for, in seconds; after that the same
+            plan takes it up again.
         lock_pauses: the pauses before each further try of a locked row, in seconds.
         undo_deletes: whether undo may delete records which that apply created, where
             the org's rights allow it; never Contacts or Accounts.
@@ -112,7 +117,9 @@ class CrmConfig:
     first_rest: timedelta = timedelta(hours=12)
     longest_rest: timedelta = timedelta(days=8)
     timeout: float = 60.0
+    retry_pause: float = 0.2
     poll: float = 2.0
+    job_patience: float = 3_600.0
     lock_pauses: tuple[float, ...] = (1.0, 3.0, 10.0)
     undo_deletes: bool = True
 

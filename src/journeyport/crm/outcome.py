@@ -1,4 +1,4 @@
-"""What an apply came to, for people and for metadata; not a single value in it."""
+"""What an apply or undo came to, for people and metadata; not a value in it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,4 +83,57 @@ class ApplyReport:
                 "  The first records are in the org: look at them there, then apply "
                 "the same plan again with --confirm."
             )
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class UndoReport:
+    """What an undo did.
+
+    Attributes:
+        plan_id: the plan whose apply was taken back.
+        org: the org.
+        restored: records brought back to what they held, per object.
+        deleted: records deleted that the apply had made, per object.
+        kept: records left as they are, by object and why.
+        edits: fields that people changed since and that were left to them.
+        rejected: records that the CRM would not take back, by object and reason.
+    """
+
+    plan_id: str
+    org: Org
+    restored: Mapping[str, int]
+    deleted: Mapping[str, int]
+    kept: Mapping[tuple[str, str], int]
+    edits: int
+    rejected: Mapping[tuple[str, str], int]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The report without a single value."""
+        return {
+            "plan": self.plan_id,
+            "org": self.org.id,
+            "restored": dict(self.restored),
+            "deleted": dict(self.deleted),
+            "kept": [[*what, many] for what, many in self.kept.items()],
+            "edits_left": self.edits,
+            "rejected": [[*what, many] for what, many in self.rejected.items()],
+        }
+
+    def text(self) -> str:
+        """The report for a person to read."""
+        lines = [f"Took back plan {self.plan_id} in {self.org.name}"]
+        lines += [
+            f"  {name}: {self.restored.get(name, 0)} restored, "
+            f"{self.deleted.get(name, 0)} deleted"
+            for name in sorted({*self.restored, *self.deleted})
+        ]
+        for (name, why), many in sorted(self.kept.items()):
+            lines.append(f"  {name}: {many} left as they are: {why}")
+        for (name, why), many in sorted(self.rejected.items()):
+            lines.append(f"  {name}: {many} could not be taken back: {why}")
+        if self.edits:
+            lines.append(f"  {self.edits} fields that people changed since stay theirs")
+        lines.append("  The night only plans until an apply is approved again.")
         return "\n".join(lines)

@@ -177,12 +177,17 @@ def load(folder: Path, plan_id: str) -> Plan:
 
     Raises:
         ArgumentError: there is no such plan.
-        StaleError: another release wrote it.
+        StaleError: another release wrote it, or it is damaged.
     """
     path = folder / f"{plan_id}.json"
     if path.parent != folder or not path.is_file():
         raise ArgumentError(f"There is no plan {plan_id}; `crm plan` makes one.")
-    body = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:  # its own text would quote the file
+        raise StaleError(
+            f"The file of plan {plan_id} is damaged; make a new plan."
+        ) from None
     if body.pop("form", None) != FORM:
         raise StaleError(f"Plan {plan_id} is of another release; make a new one.")
     body["org"] = Org(**body["org"])

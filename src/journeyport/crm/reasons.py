@@ -1,7 +1,7 @@
 """Why a record was refused, in words that name the remedy and hold no value.
 
-The CRM's own sentence often quotes the value it refuses; it is passed on only for rules
-that administrators wrote, and scrubbed of the record's values even then.
+The CRM's own sentence often quotes the value it refuses, of this record or of another;
+it is passed on only for rules that administrators wrote, and scrubbed even then.
 Codes: https://developer.salesforce.com/docs/atlas.en-us.api.meta/api/sforce_api_calls_concepts_core_data_objects.htm
 """
 
@@ -87,10 +87,13 @@ def in_words(answer: Answer, values: Mapping[str, Value]) -> str:
     words = WORDS.get(answer.code)
     if words is not None:
         return words
-    said = scrubbed(answer.message, values)
     if answer.code in RULES:
+        said = scrubbed(answer.message, values)
         return f"A rule or trigger of the org refuses it: {said}"
-    return f"The CRM refuses it: {said or 'no reason given'}"
+    return (
+        "The CRM refuses it for a reason that journeyport does not know; look the code "
+        "up in Salesforce's list of status codes."
+    )
 
 
 def scrubbed(message: str, values: Mapping[str, Value]) -> str:

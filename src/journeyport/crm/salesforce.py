@@ -58,6 +58,10 @@ BATCH = 200
 JOB_BATCH = 50_000
 """Most records of one job: well under 100 MB of CSV."""
 
+_MALFORMED = (SalesforceMalformedRequest,)
+
+_ABSENT = (SalesforceResourceNotFound,)
+
 
 class SalesforceCrm:
     """A signed-in Salesforce org.
@@ -77,7 +81,11 @@ class SalesforceCrm:
         self.calls = Calls()
         self._config = config
         self._session = open_session(
-            config.base_url, config.timeout, self.calls, is_local=config.is_local
+            config.base_url,
+            config.timeout,
+            self.calls,
+            is_local=config.is_local,
+            pause=config.retry_pause,
         )
         self._shapes: dict[str, Shape | None] = {}
         try:
@@ -108,7 +116,7 @@ class SalesforceCrm:
         """The object; None when it is not there or not to be seen."""
         if object_name not in self._shapes:
             try:
-                with translated(f"describing {object_name}"):
+                with translated(f"describing {object_name}", passing=_ABSENT):
                     found = self._call(f"sobjects/{object_name}/describe")
                 self._shapes[object_name] = shape_of(found)
             except SalesforceResourceNotFound:
@@ -189,7 +197,7 @@ class SalesforceCrm:
         records = [body_of(object_name, key, operation, write) for write in writes]
         body = {"allOrNone": False, "records": records}
         try:
-            with translated(f"writing {object_name}"):
+            with translated(f"writing {object_name}", passing=_MALFORMED):
                 answers = self._call(path, method="PATCH", json=body)
         except SalesforceMalformedRequest as error:
             if len(writes) > 1:  # one unreadable record spoils its whole call
@@ -236,14 +244,14 @@ class SalesforceCrm:
         for call, *more in (("upload_job_data", rows), ("close_job",)):
             with (
                 suppress(SalesforceMalformedRequest),
-                translated(f"filling a job for {object_name}"),
+                translated(f"filling a job for {object_name}", passing=_MALFORMED),
             ):
                 bulk.renewed(self.sf, object_name, call, job_id, *more)
 
     def job_state(self, job_id: str, object_name: str) -> JobState:
         """Where the job stands."""
         try:
-            with translated(f"looking at a job for {object_name}"):
+            with translated(f"looking at a job for {object_name}", passing=_ABSENT):
                 job = bulk.renewed(self.sf, object_name, "get_job", job_id, False)
         except SalesforceResourceNotFound:
             return JobState.LOST

@@ -4,6 +4,7 @@ simple-salesforce builds https addresses and sets no limit of its own; the one w
 a session with an adapter. Nothing here knows what a call means.
 """
 
+import logging
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -24,7 +25,9 @@ READS = 4
 class Adapter(HTTPAdapter):
     """Sends a request with a time limit, to the base URL where one is set."""
 
-    def __init__(self, base_url: str, timeout: float, calls: Calls) -> None:
+    def __init__(
+        self, base_url: str, timeout: float, calls: Calls, pause: float
+    ) -> None:
         self._base = urlsplit(base_url) if base_url else None
         self._timeout = timeout
         self._calls = calls
@@ -33,9 +36,9 @@ class Adapter(HTTPAdapter):
                 total=4,
                 status_forcelist=(429, 500, 502, 503, 504),
                 allowed_methods=REPEATABLE,
-                backoff_factor=0.2,
-                backoff_jitter=0.2,
-                backoff_max=20,
+                backoff_factor=pause,
+                backoff_jitter=pause,
+                backoff_max=100 * pause,
                 raise_on_status=False,
             )
         )
@@ -79,8 +82,28 @@ class Refusing(HTTPAdapter):
         raise requests.exceptions.InvalidSchema("A Salesforce address is plain http.")
 
 
+class WithoutQueries(logging.Filter):
+    """Takes the query out of addresses: ours hold e-mails, in what urllib3 logs too."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lets every record pass, shortened."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_without_query, record.args))
+        return True
+
+
+def _without_query(value: object) -> object:
+    text = value if isinstance(value, str) else str(value)
+    if "?" not in text:
+        return value
+    return f"{text.partition('?')[0]}?…"
+
+
+_FILTER = WithoutQueries()
+
+
 def open_session(
-    base_url: str, timeout: float, calls: Calls, *, is_local: bool
+    base_url: str, timeout: float, calls: Calls, *, is_local: bool, pause: float
 ) -> requests.Session:
     """A session whose every call goes through one `Adapter`.
 
@@ -89,9 +112,12 @@ def open_session(
         timeout: of one call, in seconds.
         calls: the tally to count in.
         is_local: the base URL is this machine; the environment's proxies are ignored.
+        pause: before the first further try of a call, in seconds; it doubles.
     """
+    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
+        logging.getLogger(name).addFilter(_FILTER)
     session = requests.Session()
     session.trust_env = not is_local
-    session.mount("https://", Adapter(base_url, timeout, calls))
+    session.mount("https://", Adapter(base_url, timeout, calls, pause))
     session.mount("http://", Refusing())
     return session

@@ -1,9 +1,10 @@
 """Whether a plan still holds: org, mapping, age, rows, the CRM's values, the guards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from journeyport.clock import Clock
 from journeyport.crm import guards
+from journeyport.crm.booking import Push, book
 from journeyport.crm.draft import fitting
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
@@ -12,7 +13,6 @@ from journeyport.crm.merges import farewells
 from journeyport.crm.outcome import APPLIED
 from journeyport.crm.planfile import Action, Plan
 from journeyport.crm.protocol import Answer, Crm, Seen, Shape, Verdict
-from journeyport.crm.push import Push, book
 from journeyport.crm.source import Source
 from journeyport.crm.values import same
 from journeyport.errors import PermanentError, StaleError
@@ -73,9 +73,28 @@ def refuse_changed_rows(push: Push, lake: Lake, left: Sequence[Action]) -> None:
 
 
 def refuse_changed_values(push: Push, left: Sequence[Action]) -> list[Action]:
-    """Refuse when the CRM's values moved on; book what is there already.
+    """Refuse when the CRM's values moved on; book what is there already."""
+    due, changed = book_landed(push, left)
+    if changed:
+        raise StaleError(
+            f"{changed} records changed in the CRM since plan {push.plan.plan_id} was "
+            "made; nothing of them was written: make a new plan."
+        )
+    return due
 
-    What is there already was written by an earlier call whose answer was lost.
+
+def book_landed(
+    push: Push, left: Sequence[Action], foreign: Collection[str] = ()
+) -> tuple[list[Action], int]:
+    """Book what an earlier call wrote although its answer was lost.
+
+    Args:
+        push: the apply.
+        left: actions that nobody heard of.
+        foreign: records that somebody else wrote; they never count as landed.
+
+    Returns:
+        The actions that are still to be done, and how many no longer can be.
     """
     due: list[Action] = []
     changed = 0
@@ -89,7 +108,8 @@ def refuse_changed_values(push: Push, left: Sequence[Action]) -> list[Action]:
         landed: list[Action] = []
         for action in chosen:
             now = seen.get(action.record_id or action.key)
-            if _has_landed(shape, action, now, parents):
+            is_ours = now is not None and now.id not in foreign
+            if is_ours and _has_landed(shape, action, now, parents):
                 landed.append(action)
             elif _is_as_planned(shape, action, now):
                 due.append(action)
@@ -106,12 +126,7 @@ def refuse_changed_values(push: Push, left: Sequence[Action]) -> list[Action]:
         ]
         if landed:
             book(push, landed, answers)
-    if changed:
-        raise StaleError(
-            f"{changed} records changed in the CRM since plan {push.plan.plan_id} was "
-            "made; nothing of them was written: make a new plan."
-        )
-    return sorted(due, key=lambda a: a.number)
+    return sorted(due, key=lambda a: a.number), changed
 
 
 def _read(push: Push, rule: ObjectRule, actions: Sequence[Action]) -> dict[str, Seen]:

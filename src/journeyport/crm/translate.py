@@ -23,13 +23,19 @@ from journeyport.errors import (
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def translated(
+    what: str, *, passing: tuple[type[SalesforceError], ...] = ()
+) -> Iterator[None]:
     """Turn the library's errors into ours, without the values they carry.
 
-    Malformed requests and missing resources pass: their callers know what they mean.
+    Args:
+        what: what is being done, for the sentence.
+        passing: errors that the caller knows the meaning of.
     """
     try:
         yield
+    except passing:
+        raise
     except SalesforceAuthenticationFailed as error:
         raise AccessError(
             f"Salesforce refused the sign-in ({error.code}); check domain, consumer "
@@ -42,8 +48,12 @@ def translated(what: str) -> Iterator[None]:
         ) from None
     except SalesforceRefusedRequest as error:
         raise _refused(first_error(error)[0], what) from None
-    except (SalesforceMalformedRequest, SalesforceResourceNotFound):
-        raise
+    except (SalesforceMalformedRequest, SalesforceResourceNotFound) as error:
+        # The library's own text holds the address, and a query's holds its values.
+        raise PermanentError(
+            f"Salesforce does not take the request ({first_error(error)[0]}) while "
+            f"{what}; run `journeyport crm check`."
+        ) from None
     except SalesforceError as error:
         code = first_error(error)[0]
         raise TransientError(

@@ -2,34 +2,38 @@
 
 A field that still holds our value gets the value it held before; a field that people
 changed stays theirs. Records that the apply made are deleted where that is allowed,
-nobody else touched them and they are ours alone; Contacts and Accounts never are.
-Undoing withdraws the approval, so that the next night only plans.
+nobody else touched them and they are ours alone; Contacts and Accounts never are. What
+a later plan wrote is that plan's: the newest is taken back first. Undoing withdraws the
+approval, so that the next night only plans.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
 
 from journeyport.clock import Clock
 from journeyport.crm import rowsfile
+from journeyport.crm.booking import Outcome, Push
 from journeyport.crm.config import CrmConfig
 from journeyport.crm.draft import fitting
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
+from journeyport.crm.outcome import APPLIED, UndoReport
 from journeyport.crm.planfile import Action, Plan, load
 from journeyport.crm.protocol import (
     Answer,
     Crm,
     Operation,
-    Org,
     Seen,
     Shape,
     Value,
     Verdict,
     Write,
 )
+from journeyport.crm.push import resume, subjects
 from journeyport.crm.reasons import in_words
+from journeyport.crm.stale import book_landed
 from journeyport.crm.values import same
 from journeyport.errors import ArgumentError, StaleError
 from journeyport.state import State, leases
@@ -42,58 +46,11 @@ NEVER_DELETED = frozenset({"Contact", "Account"})
 
 TOUCHED = ("CreatedById", "LastModifiedById")
 
+LATER = "a later plan wrote them too: take that one back first"
 
-@dataclass(frozen=True)
-class UndoReport:
-    """What an undo did.
+GONE = "ENTITY_IS_DELETED"
 
-    Attributes:
-        plan_id: the plan whose apply was taken back.
-        org: the org.
-        restored: records brought back to what they held, per object.
-        deleted: records deleted that the apply had made, per object.
-        kept: records left as they are, by object and why.
-        edits: fields that people changed since and that were left to them.
-        rejected: records that the CRM would not take back, by object and reason.
-    """
-
-    plan_id: str
-    org: Org
-    restored: Mapping[str, int]
-    deleted: Mapping[str, int]
-    kept: Mapping[tuple[str, str], int]
-    edits: int
-    rejected: Mapping[tuple[str, str], int]
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The report without a single value."""
-        return {
-            "plan": self.plan_id,
-            "org": self.org.id,
-            "restored": dict(self.restored),
-            "deleted": dict(self.deleted),
-            "kept": [[*what, many] for what, many in self.kept.items()],
-            "edits_left": self.edits,
-            "rejected": [[*what, many] for what, many in self.rejected.items()],
-        }
-
-    def text(self) -> str:
-        """The report for a person to read."""
-        lines = [f"Took back plan {self.plan_id} in {self.org.name}"]
-        lines += [
-            f"  {name}: {self.restored.get(name, 0)} restored, "
-            f"{self.deleted.get(name, 0)} deleted"
-            for name in sorted({*self.restored, *self.deleted})
-        ]
-        for (name, why), many in sorted(self.kept.items()):
-            lines.append(f"  {name}: {many} left as they are: {why}")
-        for (name, why), many in sorted(self.rejected.items()):
-            lines.append(f"  {name}: {many} could not be taken back: {why}")
-        if self.edits:
-            lines.append(f"  {self.edits} fields that people changed since stay theirs")
-        lines.append("  The night only plans until an apply is approved again.")
-        return "\n".join(lines)
+SUPPRESSED = "the suppression list forbids writing them"
 
 
 @dataclass
@@ -104,11 +61,13 @@ class _Undo:
     plan: Plan
     clock: Clock
     lease: Lease
+    elsewhere: Mapping[str, datetime]
     restored: Counter[str] = field(default_factory=Counter)
     deleted: Counter[str] = field(default_factory=Counter)
     kept: Counter[tuple[str, str]] = field(default_factory=Counter)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
     edits: int = 0
+    is_whole: bool = True
 
 
 def undo(
@@ -142,10 +101,8 @@ def undo(
         raise ArgumentError("An undo needs a reason; say why in a few words.")
     plan = load(config.plan_dir, plan_id)
     row = planned.plan(state, plan_id)
-    done = planned.writes(state, plan_id)
-    left = {n: w for n, w in done.items() if w.undone_at is None}
-    if row is None or not left:
-        raise StaleError(f"Plan {plan_id} has nothing in the org to take back.")
+    if row is None:
+        raise StaleError(f"Plan {plan_id} is unknown to this state.")
     if plan.org.id != crm.org.id:
         raise StaleError(
             f"Plan {plan_id} was applied in org {plan.org.id}, and this sign-in leads "
@@ -153,7 +110,12 @@ def undo(
         )
     names = [f"crm/{crm.org.id}/{rule.name}" for rule in mapping.objects]
     with leases.held(state, names, run_id=run_id, clock=clock) as lease:
-        work = _Undo(crm, state, config, plan, clock, lease)
+        elsewhere = planned.written_elsewhere(state, crm.org.id, plan_id)
+        push = Push(crm, state, config, mapping, plan, run_id, clock, lease, Outcome())
+        left = _written(push, row, elsewhere)
+        if not left:
+            raise StaleError(f"Plan {plan_id} has nothing in the org to take back.")
+        work = _Undo(crm, state, config, plan, clock, lease, elsewhere)
         for rule in reversed(mapping.objects):  # children before their parents
             _object(work, rule, left)
         _close(work, row, reason)
@@ -169,6 +131,19 @@ def undo(
     )
 
 
+def _written(
+    push: Push, row: PlanRow, elsewhere: Mapping[str, datetime]
+) -> dict[int, WriteRow]:
+    """What the plan wrote and is still there, also where its answer was lost."""
+    if row.status not in (APPLIED, "UNDONE"):  # broken off, or not to its end
+        resume(push)
+        done = planned.writes(push.state, row.plan_id)
+        unheard = [a for a in push.plan.actions if a.number not in done]
+        book_landed(push, unheard, elsewhere)
+    done = planned.writes(push.state, row.plan_id)
+    return {n: w for n, w in done.items() if w.undone_at is None}
+
+
 def _object(work: _Undo, rule: ObjectRule, left: Mapping[int, WriteRow]) -> None:
     actions = [
         a for a in work.plan.actions if a.number in left and a.object_name == rule.name
@@ -180,13 +155,16 @@ def _object(work: _Undo, rule: ObjectRule, left: Mapping[int, WriteRow]) -> None
     fields = (*rule.names, *TOUCHED)
     seen = {s.id[:15]: s for s in work.crm.find(rule.name, "Id", ids, fields)}
     parents = _parent_ids(work, rule, left)
-    restore: list[Write] = []
+    restore: list[tuple[Action, Write]] = []
     delete: list[tuple[Action, str]] = []
     settled: list[int] = []
     for action in actions:
-        record_id = left[action.number].record_id
+        record_id, at = left[action.number].record_id, left[action.number].written_at
         now = seen.get(record_id[:15])
-        if now is None:
+        later = work.elsewhere.get(record_id)
+        if later is not None and later > at:
+            _leave(work, rule, LATER)
+        elif now is None:
             work.kept[(rule.name, "deleted in the CRM")] += 1
             settled.append(action.number)
         elif left[action.number].was_created:
@@ -199,7 +177,8 @@ def _object(work: _Undo, rule: ObjectRule, left: Mapping[int, WriteRow]) -> None
         else:
             values = _back(work, shape, action, now, parents)
             if values:
-                restore.append(Write(action.number, action.key, record_id, values))
+                write = Write(action.number, action.key, record_id, values)
+                restore.append((action, write))
             else:
                 settled.append(action.number)
     _book(work, rule, settled)
@@ -278,11 +257,23 @@ def _why_kept(
     return ""
 
 
-def _restore(work: _Undo, rule: ObjectRule, writes: Sequence[Write]) -> None:
+def _leave(work: _Undo, rule: ObjectRule, why: str) -> None:
+    """Leave a record as it is for now; the same undo may come back to it."""
+    work.kept[(rule.name, why)] += 1
+    work.is_whole = False
+
+
+def _restore(
+    work: _Undo, rule: ObjectRule, writes: Sequence[tuple[Action, Write]]
+) -> None:
     for start in range(0, len(writes), work.crm.batch):
-        part = writes[start : start + work.crm.batch]
         listed = memory.suppressed(work.state)
-        part = [w for w in part if w.record_id not in listed and w.key not in listed]
+        part: list[Write] = []
+        for action, write in writes[start : start + work.crm.batch]:
+            if listed.isdisjoint({*subjects(action), write.record_id}):
+                part.append(write)
+            else:
+                _leave(work, rule, SUPPRESSED)
         if not part:
             continue
         work.lease.renew()
@@ -299,7 +290,11 @@ def _delete(
     for start in range(0, len(records), work.crm.batch):
         part = records[start : start + work.crm.batch]
         work.lease.renew()
-        answers = work.crm.delete(rule.name, [record_id for _, record_id in part])
+        answers = [
+            # Deleted by a first try whose answer was lost: it is gone, as it should be.
+            replace(a, verdict=Verdict.ACCEPTED) if a.code == GONE else a
+            for a in work.crm.delete(rule.name, [record_id for _, record_id in part])
+        ]
         taken = [
             part[a.number][0].number for a in answers if a.verdict is Verdict.ACCEPTED
         ]
@@ -321,28 +316,31 @@ def _refused(
 
 
 def _book(work: _Undo, rule: ObjectRule, numbers: Sequence[int]) -> None:
-    """What was taken back is no longer in the ledger, nor matched."""
+    """What was taken back is looked at afresh; what it began is no longer matched."""
     chosen = set(numbers)
     actions = [a for a in work.plan.actions if a.number in chosen]
     if not actions:
         return
     now = work.clock.now()
     org_id = work.crm.org.id
+    begun = [a for a in actions if a.creates or rule.external_id in a.after]
+    held = memory.ledger(work.state, org_id, rule.name)
+    known = {a.key for a in actions} - {a.key for a in begun}
+    unsure = [replace(held[key], record_hash="") for key in known & set(held)]
     with work.state.write() as connection:
         planned.undid(connection, work.plan.plan_id, list(numbers), at=now)
-        memory.unbook(connection, org_id, rule.name, [a.key for a in actions])
+        memory.unbook(connection, org_id, rule.name, [a.key for a in begun])
+        memory.book(
+            connection, org_id, rule.name, unsure, run_id=work.plan.run_id, at=now
+        )
         if rule.is_customer:
-            closed = [
-                (a.account_id, a.customer_id, None)
-                for a in actions
-                if rule.external_id in a.after or a.creates
-            ]
+            closed = [(a.account_id, a.customer_id, None) for a in begun]
             memory.match(connection, org_id, rule.name, closed, at=now)
 
 
 def _close(work: _Undo, row: PlanRow, reason: str) -> None:
     now = work.clock.now()
-    status = row.status if work.rejected else "UNDONE"
+    status = "UNDONE" if work.is_whole and not work.rejected else row.status
     with work.state.write() as connection:
         planned.put_plan(
             connection, replace(row, status=status, reason=reason, applied_at=now)

@@ -5,6 +5,7 @@ the field's scale; two values that it keeps alike must compare alike here, or ea
 would write them again.
 """
 
+import math
 import re
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
@@ -89,6 +90,8 @@ def _boolean(value: Any) -> bool:
 def _number(field: Field, value: Any) -> Value:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise UnfitError("INVALID_TYPE", "The mapped value is no number.")
+    if not math.isfinite(value):
+        raise UnfitError("NUMBER_OUTSIDE_VALID_RANGE", "It is no finite number.")
     number = _rounded(field, value)
     whole = field.precision - field.scale
     if field.type != "int" and field.precision and abs(number) >= 10**whole:

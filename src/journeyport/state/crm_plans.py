@@ -86,6 +86,7 @@ class WriteRow:
     number: int
     record_id: str
     was_created: bool
+    written_at: datetime
     undone_at: datetime | None
 
 
@@ -151,6 +152,7 @@ def writes(state: State, plan_id: str) -> dict[int, WriteRow]:
         _writes.c.number,
         _writes.c.record_id,
         _writes.c.was_created,
+        _writes.c.written_at,
         _writes.c.undone_at,
     ).where(_writes.c.plan_id == plan_id)
     with state.read() as connection:
@@ -170,6 +172,22 @@ def undid(
             )
             .values(undone_at=at)
         )
+
+
+def written_elsewhere(state: State, org_id: str, plan_id: str) -> dict[str, datetime]:
+    """The records that other plans wrote and did not take back, and when last."""
+    query = (
+        sa.select(_writes.c.record_id, sa.func.max(_writes.c.written_at))
+        .join(_plans, _plans.c.plan_id == _writes.c.plan_id)
+        .where(
+            _plans.c.org_id == org_id,
+            _plans.c.plan_id != plan_id,
+            _writes.c.undone_at.is_(None),
+        )
+        .group_by(_writes.c.record_id)
+    )
+    with state.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def undone(state: State, org_id: str) -> frozenset[str]:
