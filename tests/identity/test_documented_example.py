@@ -3,19 +3,20 @@
 import os
 import re
 import shlex
-import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from journeyport import cli
 from journeyport.identity import IdentityConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "identity.md"
 ROW = re.compile(
     r"^\| (\w+-\d) \| (\d{4}-\d\d-\d\d \d\d:\d\d) \| (.+) \|$", re.MULTILINE
 )
+DATE = r"\d{4}-\d\d-\d\d(?=:|\s+by)"
 BLOCK = re.compile(r"```console\n\$ (.+)\n((?:.*\n)*?)```")
 
 
@@ -38,31 +39,36 @@ def _with_cap_two(config: IdentityConfig) -> str:
     return json.dumps(config.model_dump(mode="json") | {"caps": {"default": 2}})
 
 
-def run(world, command: str) -> str:
+def run(world, command: str, monkeypatch, capfd) -> str:
+    """What a command prints, run in this process by the entry that people start."""
     home = world.state.path.parent
+    for name in [name for name in os.environ if name.startswith("JOURNEYPORT_")]:
+        monkeypatch.delenv(name)
     settings = {
         "JOURNEYPORT_HOME": str(home),
         "JOURNEYPORT_ACCOUNTS": "ABCDEF",
-        "PATH": os.environ["PATH"],
         "COLUMNS": "250",
         "NO_COLOR": "1",
     }
-    program, *arguments = shlex.split(command)
-    assert program == "journeyport"
-    done = subprocess.run(
-        [sys.executable, "-c", "from journeyport.cli import main; main()", *arguments],
-        env=settings, cwd=home, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    lines = [line.rstrip() for line in done.stdout.rstrip().splitlines()]
-    return re.sub(r"\d{4}-\d\d-\d\d(?=:|\s+by)", "DAY", "\n".join(lines)) + "\n"
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(home)
+    arguments = shlex.split(command)
+    assert arguments[0] == "journeyport"
+    monkeypatch.setattr(sys, "argv", arguments)
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capfd.readouterr()
+    assert not ended.value.code, said.err
+    lines = [line.rstrip() for line in said.out.rstrip().splitlines()]
+    return re.sub(DATE, "DAY", "\n".join(lines)) + "\n"
 
 
-def test_the_commands_print_what_the_page_shows(example):
+def test_the_commands_print_what_the_page_shows(example, monkeypatch, capfd):
     blocks = BLOCK.findall(PAGE.read_text())
     assert len(blocks) == 7
     for command, printed in blocks:
-        assert run(example, command) == re.sub(
-            r"\d{4}-\d\d-\d\d(?=:|\s+by)", "DAY", printed
-        ), command
+        said = run(example, command, monkeypatch, capfd)
+        assert said == re.sub(DATE, "DAY", printed), command
         example.resolve()
