@@ -189,6 +189,22 @@ class World:
                 report = self.apply(org, plan, confirm=True)
             return report
 
+    def undo(self, plan_id: str) -> crm.UndoReport:
+        """Take an apply back, as somebody who signs in for it."""
+        self.nights += 1
+        self.clock.advance(timedelta(minutes=1))
+        with crm.connect(self.config) as org:
+            return crm.undo(
+                plan_id,
+                "a test",
+                state=self.state,
+                crm=org,
+                mapping=crm.load_mapping(self.config.mapping_path),
+                config=self.config,
+                run_id=f"undo-{self.nights}",
+                clock=self.clock,
+            )
+
     def night(self) -> crm.CrmReport:
         self.nights += 1
         self.clock.advance(timedelta(minutes=1))

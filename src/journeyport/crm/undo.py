@@ -7,10 +7,12 @@ a later plan wrote is that plan's: the newest is taken back first. Undoing withd
 approval, so that the next night only plans.
 """
 
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 
 from journeyport.clock import Clock
 from journeyport.crm import rowsfile
@@ -32,7 +34,7 @@ from journeyport.crm.protocol import (
     Write,
 )
 from journeyport.crm.push import resume, subjects
-from journeyport.crm.reasons import in_words
+from journeyport.crm.reasons import LOCKED, in_words
 from journeyport.crm.stale import book_landed
 from journeyport.crm.values import same
 from journeyport.errors import ArgumentError, StaleError
@@ -41,6 +43,8 @@ from journeyport.state import crm as memory
 from journeyport.state import crm_plans as planned
 from journeyport.state.crm_plans import PlanRow, WriteRow
 from journeyport.state.leases import Lease
+
+T = TypeVar("T")
 
 NEVER_DELETED = frozenset({"Contact", "Account"})
 
@@ -276,8 +280,13 @@ def _restore(
                 _leave(work, rule, SUPPRESSED)
         if not part:
             continue
-        work.lease.renew()
-        answers = work.crm.send(rule.name, rule.external_id, Operation.UPDATE, part)
+        answers = _tried(
+            work,
+            part,
+            lambda few: work.crm.send(
+                rule.name, rule.external_id, Operation.UPDATE, few
+            ),
+        )
         taken = [a.number for a in answers if a.verdict is Verdict.ACCEPTED]
         work.restored[rule.name] += len(taken)
         _refused(work, rule, answers, {w.number: w.values for w in part})
@@ -287,20 +296,41 @@ def _restore(
 def _delete(
     work: _Undo, rule: ObjectRule, records: Sequence[tuple[Action, str]]
 ) -> None:
-    for start in range(0, len(records), work.crm.batch):
-        part = records[start : start + work.crm.batch]
-        work.lease.renew()
-        answers = [
+    def deleted(few: Sequence[tuple[Action, str]]) -> list[Answer]:
+        return [
             # Deleted by a first try whose answer was lost: it is gone, as it should be.
-            replace(a, verdict=Verdict.ACCEPTED) if a.code == GONE else a
-            for a in work.crm.delete(rule.name, [record_id for _, record_id in part])
+            replace(
+                answer,
+                number=action.number,
+                verdict=Verdict.ACCEPTED if answer.code == GONE else answer.verdict,
+            )
+            for (action, _), answer in zip(
+                few, work.crm.delete(rule.name, [key for _, key in few]), strict=True
+            )
         ]
-        taken = [
-            part[a.number][0].number for a in answers if a.verdict is Verdict.ACCEPTED
-        ]
+
+    for start in range(0, len(records), work.crm.batch):
+        answers = _tried(work, records[start : start + work.crm.batch], deleted)
+        taken = [a.number for a in answers if a.verdict is Verdict.ACCEPTED]
         work.deleted[rule.name] += len(taken)
         _refused(work, rule, answers, {})
         _book(work, rule, taken)
+
+
+def _tried(
+    work: _Undo, part: Sequence[T], call: Callable[[Sequence[T]], list[Answer]]
+) -> list[Answer]:
+    """Make a call; what met a locked row is tried again alone, a few times."""
+    work.lease.renew()
+    answers = call(part)
+    for place, each in enumerate(part):
+        for seconds in work.config.lock_pauses:
+            if answers[place].code not in LOCKED:
+                break
+            time.sleep(seconds)
+            work.lease.renew()
+            (answers[place],) = call([each])
+    return answers
 
 
 def _refused(

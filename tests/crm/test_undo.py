@@ -1,0 +1,224 @@
+"""Taking an apply back: people's edits stay, everything else is as before."""
+
+import random
+from typing import Any
+
+import pytest
+
+from journeyport import crm
+from journeyport.errors import StaleError, TransientError
+from journeyport.state import crm_plans as planned
+
+SYSTEM = {"SystemModstamp", "LastModifiedDate", "LastModifiedById"}
+
+
+def content(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in SYSTEM}
+
+
+def newest(world) -> str:
+    return planned.plans(world.state)[0].plan_id
+
+
+def key_of(row: dict[str, Any]) -> str:
+    return row.get("JP_Customer_Id__c") or row.get("JP_Engagement_Id__c")
+
+
+@pytest.fixture
+def pair(world, sandbox) -> list[str]:
+    """Two people who have a Contact each and were not delivered yet."""
+    world.person("c1", 1)
+    world.person("c2", 2)
+    world.write()
+    return sandbox.add(
+        "Contact",
+        {"LastName": "One", "Email": "c1@example.org", "JP_Last_Topic__c": "Before"},
+        {"LastName": "Two", "Email": "c2@example.org"},
+    )
+
+
+def test_undo_leaves_what_people_edited_and_brings_the_rest_back(world, sandbox, pair):
+    before = {r["Id"]: r for r in sandbox.rows("Contact")}
+    world.deliver()
+    kept = next(
+        r["Id"]
+        for r in sandbox.rows("JP_Engagement__c")
+        if r["JP_Engagement_Id__c"] == "ABCDEF:e-00002"
+    )
+    sandbox.edit("JP_Engagement__c", kept, JP_Agent__c="A person")
+    sandbox.edit("Contact", pair[1], JP_Channels__c="Letter", Title="Dr")
+    plan_id = newest(world)
+    report = world.undo(plan_id)
+    assert report.edits == 1
+    assert [r["Id"] for r in sandbox.rows("JP_Engagement__c")] == [kept]
+    after = {r["Id"]: r for r in sandbox.rows("Contact")}
+    expected = {**before[pair[1]], "JP_Channels__c": "Letter", "Title": "Dr"}
+    for held, now in ((before[pair[0]], after[pair[0]]), (expected, after[pair[1]])):
+        assert content(now) == content(held)
+    night = world.night()
+    assert not night.is_approved
+    assert night.applied is None
+    with pytest.raises(StaleError, match="nothing in the org to take back"):
+        world.undo(plan_id)
+
+
+def test_what_was_written_unheard_is_taken_back_too(world, sandbox, pair):
+    before = [content(row) for row in sandbox.rows("Contact")]
+    plan = world.night().plan
+    fault = {"kind": "lost_answer", "path": "/composite", "times": 9}
+    sandbox.admin("POST", "/faults", fault)
+    with crm.connect(world.config) as org, pytest.raises(TransientError):
+        world.apply(org, plan)
+    sandbox.admin("DELETE", "/faults")
+    assert not planned.writes(world.state, plan.plan_id)
+    assert [content(row) for row in sandbox.rows("Contact")] != before
+    report = world.undo(plan.plan_id)
+    assert report.restored == {"Contact": 2}
+    assert [content(row) for row in sandbox.rows("Contact")] == before
+
+
+def test_a_plan_that_was_never_applied_has_nothing_to_take_back(world, sandbox, pair):
+    first = world.night().plan
+    world.deliver()  # another plan, with the same values
+    before = sandbox.rows("Contact")
+    with pytest.raises(StaleError, match="nothing in the org to take back"):
+        world.undo(first.plan_id)
+    assert sandbox.rows("Contact") == before
+
+
+def test_what_a_later_plan_wrote_is_left_to_that_plan(world, sandbox, pair):
+    before = [content(row) for row in sandbox.rows("Contact")]
+    world.deliver()
+    first = newest(world)
+    world.people[0].engagements.append(world.engagement(9, day=2))
+    world.write()
+    second = world.night().plan
+    report = world.undo(first)
+    assert report.restored == {"Contact": 1}
+    assert [(*what, many) for what, many in report.kept.items()] == [
+        ("Contact", "a later plan wrote them too: take that one back first", 1)
+    ]
+    assert report.edits == 0
+    world.undo(second.plan_id)
+    world.undo(first)
+    assert [content(row) for row in sandbox.rows("Contact")] == before
+    assert not sandbox.rows("JP_Engagement__c")
+
+
+def test_an_answer_lost_while_deleting_counts_as_deleted(world, sandbox, pair):
+    world.deliver()
+    fault = {"kind": "lost_answer", "path": "/composite", "method": "DELETE"}
+    sandbox.admin("POST", "/faults", fault)
+    report = world.undo(newest(world))
+    assert report.deleted == {"JP_Engagement__c": 2}
+    assert not report.rejected
+    assert not sandbox.rows("JP_Engagement__c")
+
+
+def test_a_suppressed_customer_is_named_and_left(world, sandbox, pair):
+    world.deliver()
+    crm.suppress(
+        world.state, "ABCDEF:c2", author="dpo", reason="objected", clock=world.clock
+    )
+    report = world.undo(newest(world))
+    assert report.restored == {"Contact": 1}
+    assert report.kept[("Contact", "the suppression list forbids writing them")] == 1
+    crm.unsuppress(world.state, "ABCDEF:c2")
+    assert world.undo(newest(world)).restored == {"Contact": 1}
+
+
+def test_a_merge_taken_back_can_be_carried_out_again(world, sandbox, pair):
+    world.deliver()
+    one, two = world.people
+    one.engagements += two.engagements
+    world.people = [one]
+    world.redirects = [("ABCDEF", "c2", "c1")]
+    world.write()
+    before = [content(row) for row in sandbox.rows("Contact")]
+    world.night()
+    world.undo(newest(world))
+    assert [content(row) for row in sandbox.rows("Contact")] == before
+    world.deliver()
+    told = {r["Id"]: r["JP_Merged_Into__c"] for r in sandbox.rows("Contact")}
+    assert told == {pair[0]: None, pair[1]: "ABCDEF:c1"}
+    assert {r["JP_Contact__c"] for r in sandbox.rows("JP_Engagement__c")} == {pair[0]}
+
+
+TEXTS = {
+    "Contact": ("LastName", "Title", "JP_Last_Topic__c", "JP_Channels__c"),
+    "JP_Engagement__c": ("JP_Topic__c", "JP_Queue__c"),
+}
+
+
+def edits(sandbox, dice: random.Random) -> dict[tuple[str, str], dict[str, Any]]:
+    """Somebody edits some records; what they typed, by object and record."""
+    made: dict[tuple[str, str], dict[str, Any]] = {}
+    for name, fields in TEXTS.items():
+        for row in sandbox.rows(name):
+            if dice.random() < 0.4:
+                chosen = dice.sample(fields, dice.randint(1, 2))
+                typed = {each: f"typed {dice.randrange(99)}" for each in chosen}
+                sandbox.edit(name, row["Id"], **typed)
+                if "LastName" in typed:  # of which the Contact's name is made
+                    typed["Name"] = typed["LastName"]
+                made[name, row["Id"]] = typed
+    return made
+
+
+def undone(world, sandbox, seed: int) -> None:
+    """Deliver, live on, apply once more, edit, undo: only the edits differ."""
+    dice = random.Random(seed)
+    for n in range(6):
+        values = {"LastName": f"N{n}", "Email": f"c{n}@example.org"}
+        if dice.random() < 0.5:
+            values["JP_Last_Topic__c"] = "Theirs"
+        sandbox.add("Contact", values)
+        world.person(f"c{n}", 10 * n)
+    world.write()
+    world.deliver()
+    for person in list(world.people):
+        if dice.random() < 0.5:
+            number = dice.randrange(1_000, 9_999)
+            person.engagements.append(world.engagement(number, day=2))
+        if dice.random() < 0.4:
+            person.engagements[0]["topic"] = dice.choice(["Moving", None])
+        if dice.random() < 0.3 and len(world.people) > 2 and person in world.people:
+            other = dice.choice([p for p in world.people if p is not person])
+            other.engagements += person.engagements
+            world.people.remove(person)
+            moved = [
+                (a, old, other.customer_id if to == person.customer_id else to)
+                for a, old, to in world.redirects
+            ]
+            gone = ("ABCDEF", person.customer_id, other.customer_id)
+            world.redirects = [*moved, gone]
+    world.write()
+    before = {(n, r["Id"]): r for n in TEXTS for r in sandbox.rows(n)}
+    if not world.night().plan.actions:
+        return
+    plan_id = newest(world)
+    typed = edits(sandbox, dice)
+    if dice.random() < 0.5:
+        fault = {"kind": dice.choice(["lost_answer", "unavailable", "row_lock"])}
+        sandbox.admin("POST", "/faults", {**fault, "path": "/composite"})
+    assert not world.undo(plan_id).rejected
+    after = {(n, r["Id"]): r for n in TEXTS for r in sandbox.rows(n)}
+    for at, row in after.items():
+        if at in before:
+            expected = {**content(before[at]), **typed.get(at, {})}
+            assert content(row) == expected, at
+        else:  # made by the apply; edited since, or it would be gone
+            assert at in typed, at
+    assert set(before) <= set(after)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_after_an_undo_only_peoples_edits_differ(world, sandbox, seed):
+    undone(world, sandbox, seed)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(100, 130))
+def test_after_an_undo_only_peoples_edits_differ_over_many_seeds(world, sandbox, seed):
+    undone(world, sandbox, seed)
