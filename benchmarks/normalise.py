@@ -8,7 +8,8 @@ Sides, each a process of its own, run in turn:
 - journeyport: pages -> landed raw (versions, hashes, field policy) -> every daily table
   with row hashes, nested extras, value cleaning and rejects
 - tables: the same from landed raw on
-- floor: DuckDB reads one document per line and writes one nested Parquet file
+- floor: DuckDB, one thread, reads one document per line and writes one nested Parquet
+  file; floor_threads: the same with DuckDB's own choice of threads, which costs more CPU
 - json_normalize, dlt: what people would use instead, in an environment of their own
 
 Refused when the columns that all sides make differ in their checksums.
@@ -35,7 +36,7 @@ from pathlib import Path
 DAY = date(2026, 3, 5)
 ACCOUNT = "ABCDEF"
 PEERS = ("dlt[filesystem]>=1.30", "pandas>=3", "pyarrow>=26", "xxhash")
-SIDES = ("floor", "journeyport", "tables", "json_normalize", "dlt")
+SIDES = ("floor", "floor_threads", "journeyport", "tables", "json_normalize", "dlt")
 ENVIRONMENT = Path(
     os.environ.get(
         "JOURNEYPORT_BENCH_ENV", tempfile.gettempdir() + "/journeyport-bench"
@@ -45,6 +46,7 @@ ENVIRONMENT = Path(
 OURS = ["journeyport.normalise", "journeyport.extract.documents"]
 LIBRARIES = {
     "floor": ["duckdb", "journeyport.normalise"],
+    "floor_threads": ["duckdb", "journeyport.normalise"],
     "journeyport": OURS,
     "tables": OURS,
     "json_normalize": ["pandas", "pyarrow.parquet"],
@@ -236,32 +238,39 @@ def run_tables(_folder: Path, out: Path) -> None:
         sys.exit(f"{len(report.rejects)} documents were rejected")
 
 
-def run_floor(folder: Path, out: Path) -> None:
+def run_floor(folder: Path, out: Path, threads: int = 1) -> None:
     """DuckDB: one document per line, one nested Parquet file."""
     import duckdb
 
-    from journeyport.normalise.shape import document as shape
-    from journeyport.normalise.shape import structure
+    from journeyport.normalise import shape
+    from journeyport.schema import Kind
 
-    columns = json.loads(structure())
-    del columns["_extra"]
+    leaves = {Kind.INTEGER: "BIGINT", Kind.NUMBER: "DOUBLE", Kind.BOOLEAN: "BOOLEAN"}
 
     def sql(kind: object) -> str:
-        if isinstance(kind, list):
-            return sql(kind[0]) + "[]"
-        if isinstance(kind, dict):
-            inner = (f'"{k}" {sql(v)}' for k, v in kind.items() if k != "_extra")
-            return f"STRUCT({', '.join(inner)})"
-        return str(kind)
+        if isinstance(kind, shape.Leaf):
+            return leaves.get(kind.kind, "VARCHAR")
+        if isinstance(kind, shape.Array):
+            return sql(kind.item) + "[]"
+        if isinstance(kind, shape.Mapping):
+            return f"MAP(VARCHAR, {sql(kind.value)})"
+        inner = (f'"{name}" {sql(field)}' for name, field in kind.fields.items())
+        return f"STRUCT({', '.join(inner)})"
 
-    named = ", ".join(f"'{name}': '{sql(columns[name])}'" for name in shape().fields)
+    fields = shape.document().fields
+    named = ", ".join(f"'{name}': '{sql(fields[name])}'" for name in fields)
     out.mkdir(parents=True)
-    with duckdb.connect() as connection:
+    with duckdb.connect(config={"threads": threads}) as connection:
         connection.execute(
             f"COPY (SELECT * FROM read_json('{folder}/documents.ndjson', "
             f"format = 'newline_delimited', columns = {{{named}}})) "
             f"TO '{out}/nested.parquet' (COMPRESSION zstd)"
         )
+
+
+def run_floor_threads(folder: Path, out: Path) -> None:
+    """The floor with as many threads as DuckDB takes by itself."""
+    run_floor(folder, out, os.cpu_count() or 1)
 
 
 def run_json_normalize(folder: Path, out: Path) -> None:
@@ -372,7 +381,7 @@ def child(side: str, folder: Path, out: Path) -> None:
     globals()[f"run_{side}"](folder, out)
     spent = {"cpu": time.process_time() - before, "wall": time.perf_counter() - wall}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sums = {} if side == "floor" else checksums(side, out)
+    sums = {} if side.startswith("floor") else checksums(side, out)
     print(json.dumps(spent | {"peak_mb": peak, "checksums": sums}))
 
 
@@ -408,7 +417,7 @@ def measure(sides: list[str], folder: Path, runs: int) -> dict[str, list[dict]]:
 
 def report(results: dict[str, list[dict]], count: int) -> dict:
     """Medians, ratios to the floor, and whether the sides agree."""
-    sums = [runs[0]["checksums"] for side, runs in results.items() if side != "floor"]
+    sums = [runs[0]["checksums"] for side, runs in results.items() if not side.startswith("floor")]
     if any(one != sums[0] for one in sums):
         differing = {
             name: [one.get(name) for one in sums]

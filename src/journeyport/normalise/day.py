@@ -12,15 +12,9 @@ import pyarrow.compute as pc
 
 from journeyport.arrow import conform, views
 from journeyport.lake import DayWriter, Lake
-from journeyport.normalise.documents import (
-    COUNTS,
-    Columns,
-    Rules,
-    parse,
-    repeating_keys,
-    tables_of,
-)
-from journeyport.normalise.screening import Fault, Screened, rewritten, screen
+from journeyport.normalise.columns import Columns, parse
+from journeyport.normalise.documents import COUNTS, Rules, tables_of
+from journeyport.normalise.screening import Fault
 from journeyport.normalise.values import NORMALISER_VERSION, local
 from journeyport.normalise.versions import documents, fingerprint, workspace
 from journeyport.tables import BY_NAME, DAILY, ENGAGEMENTS, MOVED
@@ -173,11 +167,10 @@ def _conform(  # noqa: PLR0917 - the doors above name them
     batch: int,
 ) -> DayReport:
     progress, digest = _Progress(), hashlib.sha256()
-    parser = connection.cursor()  # of its own: the reading of raw goes on meanwhile
     with lake.day_writer(rules.account_id, day) as writer:
         for part in documents(lake, connection, rules.account_id, day, batch):
             digest.update(fingerprint(part))
-            _write(writer, parser, rules, day, part, progress)
+            _write(writer, rules, day, part, progress)
         drift = dict(sorted(progress.drift.items()))
         facts = facts_of(rules, policy) | {
             "raw_fingerprint": digest.hexdigest(),
@@ -208,9 +201,8 @@ def facts_of(rules: Rules, policy: str) -> dict[str, object]:
     }
 
 
-def _write(  # noqa: PLR0917 - one step of the loop above
+def _write(
     writer: DayWriter,
-    parser: duckdb.DuckDBPyConnection,
     rules: Rules,
     day: date,
     part: pa.Table,
@@ -224,9 +216,10 @@ def _write(  # noqa: PLR0917 - one step of the loop above
     dead = part.filter(pc.and_not(part.column("is_deleted"), moved))
     live = part.filter(pc.invert(part.column("is_deleted"))).combine_chunks()
     payloads = live.column("payload").combine_chunks()
-    seen = screen(views(payloads), rules.account_id)
+    seen = parse(views(payloads), rules.account_id)
     progress.drift.update(seen.drift)
-    made = _parsed(parser, rules, live, payloads, seen)
+    kept = live if not seen.faults else live.take(pa.array(seen.places, pa.int64()))
+    made = tables_of(seen.fields, kept, rules)
     for place, fault in sorted(seen.faults.items()):
         progress.rejects.append(_reject(rules, day, live, place, fault))
     for table in DAILY:
@@ -236,62 +229,6 @@ def _write(  # noqa: PLR0917 - one step of the loop above
             rows = rows.sort_by("engagement_id")
         _name_new_values(table.name, rows, progress.drift)
         writer.write(table.name, rows)
-
-
-def _parsed(
-    parser: duckdb.DuckDBPyConnection,
-    rules: Rules,
-    live: pa.Table,
-    payloads: pa.Array,
-    seen: Screened,
-) -> dict[str, pa.Table]:
-    passed = [n for n, payload in enumerate(seen.payloads) if payload is not None]
-    if seen.is_plain:
-        texts, kept = payloads, live
-    else:
-        contents = [seen.payloads[place] for place in passed]
-        texts = pa.array(contents, pa.binary()).cast(pa.string())
-        kept = live.take(pa.array(passed, pa.int64()))
-    # What the strict look lets pass may still spoil the parsing of the whole batch:
-    # half a character, or a key sent twice. Those documents are written plainly.
-    try:
-        fields = parse(parser, texts)
-    except duckdb.Error:
-        spoilt = [n for n in passed if not _parses(parser, seen.payloads[n])]
-    else:
-        spoilt = [passed[place] for place in repeating_keys(fields)]
-        if not spoilt:
-            return tables_of(fields, kept, rules)
-    if not spoilt:
-        raise RuntimeError("A batch cannot be parsed, yet each of its documents can.")
-    for place in spoilt:
-        _rewrite(parser, rules, seen, place)
-    return _parsed(parser, rules, live, payloads, seen)
-
-
-def _rewrite(
-    parser: duckdb.DuckDBPyConnection, rules: Rules, seen: Screened, place: int
-) -> None:
-    payload, seen.is_plain = seen.payloads[place], False
-    seen.payloads[place] = None
-    try:
-        plain = rewritten(payload, rules.account_id)
-    except ValueError:
-        plain = None
-    if plain is not None and plain != payload and _parses(parser, plain):
-        seen.payloads[place] = plain
-    else:
-        seen.faults[place] = Fault("UNREADABLE", "", "The document cannot be parsed.")
-
-
-def _parses(
-    parser: duckdb.DuckDBPyConnection, payload: bytes | memoryview | None
-) -> bool:
-    try:
-        parse(parser, pa.array([payload], pa.binary()).cast(pa.string()))
-    except (duckdb.Error, pa.ArrowInvalid):
-        return False
-    return True
 
 
 def _reject(

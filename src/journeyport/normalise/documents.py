@@ -7,20 +7,14 @@ function of `derived`. Nothing here loops over documents.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from journeyport.normalise import derived
-from journeyport.normalise.shape import EXTRA, document, structure
-from journeyport.normalise.shape import Mapping as OpenMap
-from journeyport.normalise.values import (
-    NORMALISER_VERSION,
-    instants,
-    normalised_column,
-)
-from journeyport.schema import Kind, Origin, Table
+from journeyport.normalise.shape import EXTRA
+from journeyport.normalise.values import NORMALISER_VERSION, normalised_column
+from journeyport.schema import Origin, Table
 from journeyport.tables import (
     AGENT_NOTES,
     ENGAGEMENT_ATTRIBUTES,
@@ -89,59 +83,15 @@ class Rows:
     items: pa.Array
 
 
-def parse(connection: duckdb.DuckDBPyConnection, payloads: pa.Array) -> Columns:
-    """Screened documents, one a row, to their fields.
-
-    Raises:
-        duckdb.Error: one of them cannot be parsed after all.
-    """
-    parsed = pa.table({"payload": payloads})  # noqa: F841 - DuckDB finds it by name
-    fields = ", ".join(f'd."{name}"' for name in [*document().fields, EXTRA])
-    query = (
-        f"SELECT {fields} "  # noqa: S608 - declared names
-        f"FROM (SELECT from_json(payload, ?) AS d FROM parsed)"
-    )
-    found = connection.execute(query, [structure()]).to_arrow_table()
-    return {name: _listed(_whole(found.column(name))) for name in found.column_names}
-
-
-def _listed(values: pa.Array) -> pa.Array:
-    """An open map as a list of its entries; other columns as they are."""
-    if not pa.types.is_map(values.type):
-        return values
-    pairs = pa.StructArray.from_arrays([values.keys, values.items], ["key", "value"])
-    lists = pa.ListArray.from_arrays(values.offsets, pairs)
-    if not values.null_count:
-        return lists
-    return pc.if_else(values.is_valid(), lists, pa.scalar(None, lists.type))
-
-
-def repeating_keys(fields: Columns) -> list[int]:
-    """Positions of the documents that send a key of an open map twice."""
-    found: set[int] = set()
-    for name, shape in document().fields.items():
-        if not isinstance(shape, OpenMap):
-            continue
-        rows = entries(fields[name])
-        keys = rows.items.field("key").dictionary_encode()
-        codes = keys.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-        parents = rows.parents.to_numpy(zero_copy_only=False)
-        pairs = parents * (len(keys.dictionary) + 1) + codes
-        values, counts = np.unique(pairs, return_counts=True)
-        twice = values[counts > 1] // (len(keys.dictionary) + 1)
-        found.update(twice.tolist())
-    return sorted(found)
-
-
 def tables_of(fields: Columns, batch: pa.Table, rules: Rules) -> dict[str, pa.Table]:
     """All daily tables of parsed documents, without `_row_hash`.
 
     Args:
-        fields: as `parse` gives them.
+        fields: as `columns.parse` gives them.
         batch: the raw rows of the same documents, in the same order.
         rules: the account's.
     """
-    start = instants(fields["startDate"])
+    start = fields["startDate"]
     base: Columns = {
         "account_id": pa.repeat(pa.scalar(rules.account_id), len(batch)),
         "engagement_id": _whole(batch.column("engagement_id")),
@@ -240,9 +190,7 @@ def _leaves(table: Table, prefix: str, fields: Columns) -> Columns:
         values = fields[steps[0]]
         for step in steps[1:]:
             values = pc.struct_field(values, step)
-        filled[column.name] = (
-            instants(values) if column.kind is Kind.INSTANT else values
-        )
+        filled[column.name] = values
     return filled
 
 
@@ -250,17 +198,16 @@ def _identifiers(maps: pa.Array, rules: Rules) -> tuple[pa.Array, Columns]:
     types = entries(maps)
     rows = entries(types.items.field("value"))
     kinds = types.items.field("key").take(rows.parents)
-    order = _order(types.parents.take(rows.parents), kinds, rows.ordinals)
-    kinds, values = kinds.take(order), rows.items.take(order)
+    values = rows.items
     cleaned = normalised_column(kinds, values, rules.region)
     named = kinds.dictionary_encode()
     strengths = [
         rules.strengths.get(kind, "WEAK") for kind in named.dictionary.to_pylist()
     ]
     version = pa.scalar(NORMALISER_VERSION, pa.int64())
-    return types.parents.take(rows.parents).take(order), {
+    return types.parents.take(rows.parents), {
         "identifier_type": kinds,
-        "ordinal": rows.ordinals.take(order),
+        "ordinal": rows.ordinals,
         "raw_value": values,
         "value": cleaned,
         "is_valid": cleaned.is_valid(),
@@ -271,21 +218,10 @@ def _identifiers(maps: pa.Array, rules: Rules) -> tuple[pa.Array, Columns]:
 
 def _data(maps: pa.Array) -> tuple[pa.Array, Columns]:
     rows = entries(maps)
-    keys, values = rows.items.field("key"), rows.items.field("value")
-    order = _order(rows.parents, keys, rows.ordinals)
-    return rows.parents.take(order), {
-        "data_key": keys.take(order),
-        "data_value": values.take(order),
+    return rows.parents, {
+        "data_key": rows.items.field("key"),
+        "data_value": rows.items.field("value"),
     }
-
-
-def _order(parents: pa.Array, keys: pa.Array, ordinals: pa.Array) -> pa.Array:
-    """By document, then key: the order in which keys were sent tells nothing."""
-    table = pa.table({"parent": parents, "key": keys, "ordinal": ordinals})
-    return pc.sort_indices(
-        table,
-        sort_keys=[(name, "ascending") for name in ("parent", "key", "ordinal")],
-    )
 
 
 def _whole(values: pa.ChunkedArray) -> pa.Array:

@@ -1,28 +1,31 @@
-"""Documents looked at one by one before they are parsed in columns.
+"""Documents parsed one by one, before anything is done with them in columns.
 
-Most fit the shape and pass as they are, after one strict decode that keeps nothing. The
-rest are taken apart: what has no column goes to `_extra`, odd instants are written
-plainly, and what is no engagement at all is rejected with the reason.
+Most fit the shape and pass one strict decode. The rest are taken apart: what has no
+column goes to `_extra`, odd instants are written plainly, and what is no engagement at
+all is rejected with the reason.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import orjson
+import pyarrow as pa
 
 from journeyport.normalise.shape import (
     EXTRA,
     Array,
+    Extra,
     Leaf,
     Mapping,
     Shape,
     Struct,
     decoder,
     document,
+    parsed,
 )
 from journeyport.normalise.values import canonical, instant
 from journeyport.schema import Kind
@@ -54,16 +57,18 @@ class Screened:
     """What came of a batch.
 
     Attributes:
-        payloads: what is to be parsed, in the order given; None: rejected.
-        faults: by position in the batch.
+        documents: what passed, parsed, in the order given.
+        places: the position of each in the batch.
+        faults: of those that did not, by position in the batch.
         drift: what is new to us, counted by name.
+        fields: what passed, in columns; filled by `columns`.
     """
 
-    payloads: list[bytes | memoryview | None] = field(default_factory=list)
+    documents: list[Any] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     faults: dict[int, Fault] = field(default_factory=dict)
     drift: Counter[str] = field(default_factory=Counter)
-    is_plain: bool = True
-    """Every document passed as it is."""
+    fields: dict[str, pa.Array] = field(default_factory=dict)
 
 
 class _RejectedError(Exception):
@@ -72,39 +77,38 @@ class _RejectedError(Exception):
         self.fault = Fault(code, path, reason)
 
 
-def screen(payloads: Iterable[bytes | memoryview | None], account_id: str) -> Screened:
-    """Look at documents; take apart those that do not fit as they are."""
+def screen(
+    payloads: Iterable[bytes | memoryview | None],
+    account_id: str,
+    odd: Container[int] = (),
+) -> Screened:
+    """Parse documents; take apart those that do not fit as they are.
+
+    Args:
+        payloads: JSON texts.
+        account_id: whose they have to be.
+        odd: positions of documents to take apart though they fit.
+    """
     done = Screened()
     strict = decoder().decode
     own = (None, account_id)
+    documents, places = done.documents, done.places
     for place, payload in enumerate(payloads):
         try:
-            if payload is None or len(payload) > MAX_BYTES:
+            if payload is None or len(payload) > MAX_BYTES or place in odd:
                 pass
-            elif strict(payload).accountId in own:
-                done.payloads.append(payload)
+            elif (one := strict(payload)).accountId in own:
+                documents.append(one)
+                places.append(place)
                 continue
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass  # taken apart below, where the reason is found
-        done.is_plain = False
         try:
-            done.payloads.append(_taken_apart(payload, account_id, done.drift))
+            documents.append(_taken_apart(payload, account_id, done.drift))
+            places.append(place)
         except _RejectedError as rejected:
             done.faults[place] = rejected.fault
-            done.payloads.append(None)
     return done
-
-
-def rewritten(payload: bytes | memoryview | None, account_id: str) -> bytes:
-    """A document taken apart and written plainly, whatever it looks like.
-
-    Raises:
-        ValueError: it is no engagement.
-    """
-    try:
-        return _taken_apart(payload, account_id, Counter())
-    except _RejectedError as rejected:
-        raise ValueError(rejected.fault.code) from rejected
 
 
 def _account_fits(sent: str | None, account_id: str) -> bool:
@@ -113,7 +117,7 @@ def _account_fits(sent: str | None, account_id: str) -> bool:
 
 def _taken_apart(
     payload: bytes | memoryview | None, account_id: str, drift: Counter[str]
-) -> bytes:
+) -> Any:
     if payload is None:
         raise _RejectedError("NO_PAYLOAD", "", "Raw holds no document.")
     if len(payload) > MAX_BYTES:
@@ -127,7 +131,7 @@ def _taken_apart(
     seen: Counter[str] = Counter()
     plain = _struct(sent, document(), "", seen)
     drift.update(seen)
-    return orjson.dumps(plain)
+    return msgspec.convert(plain, parsed())
 
 
 def _loaded(payload: bytes | memoryview) -> Any:
@@ -207,9 +211,10 @@ def _struct(
                 # Only objects in arrays have a row, and so an `extra`, of their own.
                 inside = known[key].pop(EXTRA, None)
                 if inside is not None:
-                    extra[key] = orjson.loads(inside)
+                    extra[key] = orjson.loads(str(inside))
     if extra:
-        known[EXTRA] = orjson.dumps(extra, option=orjson.OPT_SORT_KEYS).decode()
+        text = orjson.dumps(extra, option=orjson.OPT_SORT_KEYS).decode()
+        known[EXTRA] = Extra(text)
     return known
 
 

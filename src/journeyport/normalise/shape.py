@@ -2,15 +2,13 @@
 
 `participants[].joinedAt` in a declaration says: the document has an array
 `participants` of objects with an instant `joinedAt`. From all such paths come the
-strict decoder that screens documents, the structure DuckDB parses them by, and the
-list of fields that are known. How a document becomes rows is said in `documents`.
+strict decoder that parses documents and the list of fields that are known. How a
+document becomes rows is said in `documents`.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
 from typing import Annotated, Any
 
@@ -20,18 +18,23 @@ from journeyport.schema import Kind, Origin
 from journeyport.tables import DAILY
 
 EXTRA = "_extra"
-"""The key under which `screening` puts, as JSON text, what has no column."""
+"""The field of a parsed object that holds, as JSON text, what has no column."""
 
 _STEP = re.compile(r"\w+|\[\]|\{\}")
-_SQL = {Kind.INTEGER: "BIGINT", Kind.NUMBER: "DOUBLE", Kind.BOOLEAN: "BOOLEAN"}
 _LIMIT = 2**63
 _PYTHON: dict[Kind, Any] = {
     Kind.STRING: str,
     Kind.INTEGER: Annotated[int, msgspec.Meta(ge=-_LIMIT, le=_LIMIT - 1)],
     Kind.NUMBER: float,
     Kind.BOOLEAN: bool,
-    Kind.INSTANT: Annotated[datetime, msgspec.Meta(tz=True)],
+    Kind.INSTANT: str,
 }
+
+
+class Extra(str):
+    """JSON text that `screening` made; no document can send one, whatever its keys."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,26 @@ def _grow(shape: Struct, steps: list[str], kind: Kind) -> None:
 
 
 @cache
+def parsed() -> Any:
+    """The type of a parsed document; its fields stand as `names` tells."""
+    return _type(document(), "Document", top=True)
+
+
+@cache
 def decoder() -> msgspec.json.Decoder[Any]:
-    """Accepts a document exactly when it fits the shape with nothing unknown."""
-    return msgspec.json.Decoder(_type(document(), "Document", top=True))
+    """Accepts a document exactly when it fits the shape with nothing unknown.
+
+    Instants stay texts: they are read column by column.
+    """
+    return msgspec.json.Decoder(parsed())
+
+
+def names(shape: Struct) -> list[str]:
+    """The fields of an object as it is parsed, `EXTRA` last.
+
+    Sorted, as landed documents are: fields that come as expected are found at once.
+    """
+    return [*sorted(shape.fields), EXTRA]
 
 
 def _type(shape: Shape, name: str, *, top: bool = False) -> Any:
@@ -120,30 +140,18 @@ def _type(shape: Shape, name: str, *, top: bool = False) -> Any:
     if isinstance(shape, Mapping):
         return dict[str, _type(shape.value, name) | None]  # type: ignore[misc]
     fields: list[Any] = []
-    for key, inner in shape.fields.items():
-        kind = _type(inner, f"{name}_{key}")
+    for key in sorted(shape.fields):
+        kind = _type(shape.fields[key], f"{name}_{key}")
         if top and key == "id":
-            fields.insert(0, (key, Annotated[str, msgspec.Meta(min_length=1)]))
+            fields.append((key, Annotated[str, msgspec.Meta(min_length=1)]))
         elif top and key == "startDate":
-            fields.insert(0, (key, kind))
+            fields.append((key, kind))
         else:
             fields.append((key, kind | None, None))
-    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
-
-
-@cache
-def structure() -> str:
-    """The shape as DuckDB's `from_json` takes it; instants stay texts."""
-    return json.dumps(_json(document()))
-
-
-def _json(shape: Shape) -> Any:
-    if isinstance(shape, Leaf):
-        return _SQL.get(shape.kind, "VARCHAR")
-    if isinstance(shape, Array):
-        return [_json(shape.item)]
-    if isinstance(shape, Mapping):
-        inner = "VARCHAR[]" if isinstance(shape.value, Array) else "VARCHAR"
-        return f"MAP(VARCHAR, {inner})"
-    fields = {key: _json(inner) for key, inner in shape.fields.items()}
-    return fields | {EXTRA: "VARCHAR"}
+    return msgspec.defstruct(
+        name,
+        [*fields, (EXTRA, Extra, None)],
+        forbid_unknown_fields=True,
+        kw_only=True,
+        gc=False,
+    )

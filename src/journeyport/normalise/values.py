@@ -49,6 +49,8 @@ _PLAIN_EMAIL = re.compile(
 _SPECIAL = frozenset(SPECIAL_USE_DOMAIN_NAMES)
 _QUARTER = 900_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHORTEST = len("2026-01-01T00:00:00Z")
+"""A shorter text may have no minutes, and Arrow would take it all the same."""
 _FIRST = -62_135_596_800_000_000  # 0001-01-01, the earliest instant a datetime holds
 
 
@@ -200,19 +202,20 @@ def canonical(moment: datetime) -> str:
 
 def instants(texts: pa.Array) -> pa.Array:
     """Texts to instants; what is none becomes null."""
-    try:
-        found = texts.cast(INSTANT)
-    except pa.ArrowInvalid:
-        # One odd text spoils the fast way: each distinct one is read by itself.
-        encoded = texts.dictionary_encode()
-        parsed = [instant(text) for text in encoded.dictionary.to_pylist()]
-        return pa.array(parsed, INSTANT).take(encoded.indices)
-    lowest = pc.min(found.cast(pa.int64())).as_py()
-    if lowest is not None and lowest < _FIRST:
-        encoded = texts.dictionary_encode()
-        parsed = [instant(text) for text in encoded.dictionary.to_pylist()]
-        return pa.array(parsed, INSTANT).take(encoded.indices)
-    return found
+    shortest = pc.min(pc.binary_length(texts)).as_py()
+    if shortest is None or shortest >= _SHORTEST:
+        try:
+            found = texts.cast(INSTANT)
+        except pa.ArrowInvalid:
+            pass
+        else:
+            lowest = pc.min(found.cast(pa.int64())).as_py()
+            if lowest is None or lowest >= _FIRST:
+                return found
+    # One odd text spoils the fast way: each distinct one is read by itself.
+    encoded = texts.dictionary_encode()
+    parsed = [instant(text) for text in encoded.dictionary.to_pylist()]
+    return pa.array(parsed, INSTANT).take(encoded.indices)
 
 
 def seconds_between(start: pa.Array, end: pa.Array) -> pa.Array:
