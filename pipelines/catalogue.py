@@ -1,18 +1,17 @@
-"""What Dagster shows of the tables: days, column schemas, specs, words for errors.
+"""What Dagster shows of the tables: days, column schemas, specs.
 
 All of it derives from `journeyport.tables`. What the assets do is said beside them.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import dagster as dg
 
 from journeyport import environment, tables
-from journeyport.errors import ContractError, PermanentError, TransientError
 from journeyport.schema import Column, Kind, Layout, Origin, Table
+from pipelines.words import RefusedError
 
 _SET_DAY = environment.set_day()
 
@@ -106,26 +105,14 @@ def chosen_days(run: dg.DagsterRun) -> list[date]:
     """The days a run is for, by its tags: one day, or a range with both ends.
 
     Raises:
-        Failure: it was started without days; the sentence says how to choose them.
+        RefusedError: it was started without days; the sentence says how to choose them.
     """
     first = run.tags.get(RANGE_START) or run.tags.get(ONE_DAY)
     last = run.tags.get(RANGE_END) or first
     if first is None or last is None:
-        raise dg.Failure(
+        raise RefusedError(
             "No days were chosen: start it from the backfill dialog, or choose a day "
-            "in the Launchpad.",
-            allow_retries=False,
+            "in the Launchpad."
         )
     begin, end = date.fromisoformat(first), date.fromisoformat(last)
     return [begin + timedelta(days=n) for n in range((end - begin).days + 1)]
-
-
-@contextmanager
-def in_words() -> Iterator[None]:
-    """Turn an error that a person must mend into one sentence without a traceback."""
-    try:
-        yield
-    except (PermanentError, ContractError) as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
-    except TransientError as error:
-        raise dg.Failure(f"{error} Running it again later may be enough.") from None

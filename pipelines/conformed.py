@@ -17,9 +17,10 @@ from journeyport.checklist import (
     RULES,
 )
 from journeyport.tables import DAILY
-from pipelines.catalogue import DIRECTORY, SINGLE_RUN, chosen_days, in_words, spec
+from pipelines.catalogue import DIRECTORY, SINGLE_RUN, chosen_days, spec
 from pipelines.ending import end_here
 from pipelines.resources import Site
+from pipelines.words import in_words
 
 
 @dg.multi_asset(

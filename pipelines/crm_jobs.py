@@ -12,8 +12,9 @@ import dagster as dg
 from pydantic import Field
 
 from journeyport import environment
-from pipelines.catalogue import CRM_POOL, in_words
+from pipelines.catalogue import CRM_POOL
 from pipelines.resources import Site
+from pipelines.words import RefusedError, in_words
 
 if TYPE_CHECKING:
     from journeyport.crm_jobs import Told
@@ -85,7 +86,7 @@ def plan_op(
             site,
             site.run(context.run),
             reason=_reason(config.reason, "A plan"),
-            **_days(config.days),
+            **_days(site, config.days),
         )
     return _result(context, told)
 
@@ -140,19 +141,20 @@ def _result(context: dg.OpExecutionContext, told: "Told") -> dg.Output[None]:
     """The result page: one paragraph, the counts, where the rows are; no values.
 
     Raises:
-        Failure: somebody must look; it says the same.
+        RefusedError: somebody must look; it says the same.
     """
+    # The most wanted comes first: Dagster cuts the page off after a few lines.
     facts: dict[str, dg.MetadataValue] = {
-        "result": dg.MetadataValue.text(told.paragraph),
-        "records": dg.MetadataValue.md(_table(told.rows)),
-        "details": dg.MetadataValue.md(f"```\n{told.details}\n```"),
+        "result": dg.MetadataValue.text(told.paragraph)
     }
     if told.plan_id is not None:
         facts["plan"] = dg.MetadataValue.text(told.plan_id)
     if told.file is not None:
-        facts["rows, with their values"] = dg.MetadataValue.path(str(told.file))
+        facts["rows"] = dg.MetadataValue.path(str(told.file))
+    facts["records"] = dg.MetadataValue.md(_table(told.rows))
+    facts["details"] = dg.MetadataValue.md(f"```\n{told.details}\n```")
     if not told.ok:
-        raise dg.Failure(told.paragraph, metadata=facts, allow_retries=False)
+        raise RefusedError(told.paragraph, facts)
     context.log.info(told.paragraph)
     return dg.Output(None, metadata=facts)
 
@@ -162,35 +164,33 @@ def _table(rows: Mapping[str, int]) -> str:
     return "\n".join(["| what | records |", "| --- | ---: |", *lines])
 
 
-def _days(asked: str) -> _Days:
+def _days(site: Site, asked: str) -> _Days:
     """What somebody typed as days, as `journeyport.crm_jobs.plan` wants them."""
+    from journeyport import runs
+
     words = " ".join(asked.lower().split())
     if words == "last month":
         return {"last_month": True}
     first, _, last = words.partition(" to ")
     if not first:
-        raise dg.Failure(
+        raise RefusedError(
             "Say which days to plan for: last month, or 2026-03-14, or 2026-03-01 to "
-            "2026-03-31.",
-            allow_retries=False,
+            "2026-03-31."
         )
+    with in_words():
+        runs.days(site, first, last or first, names=("The first day", "The last day"))
     return {"start": first, "end": last or None}
 
 
 def _reason(given: str, what: str) -> str:
     if not given.strip():
-        raise dg.Failure(
-            f"{what} needs a reason; say why in a few words.", allow_retries=False
-        )
+        raise RefusedError(f"{what} needs a reason; say why in a few words.")
     return given.strip()
 
 
 def _plan_id(given: str) -> str:
     if not given.strip():
-        raise dg.Failure(
-            "Say which plan: its id is in the result of crm_2_plan.",
-            allow_retries=False,
-        )
+        raise RefusedError("Say which plan: its id is in the result of crm_2_plan.")
     return given.strip()
 
 

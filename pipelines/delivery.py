@@ -15,9 +15,9 @@ from pipelines.catalogue import (
     IDENTITY,
     SINGLE_RUN,
     chosen_days,
-    in_words,
 )
 from pipelines.resources import Site
+from pipelines.words import in_words
 
 _DEPS = [table.name for table in (*DAILY, *IDENTITY)]
 

@@ -6,8 +6,8 @@ runs by Dagster, and some have no last step: those end where their work does.
 
 import dagster as dg
 
-from pipelines.catalogue import in_words
 from pipelines.resources import Site
+from pipelines.words import in_words
 
 _BACKFILL = "dagster/backfill"
 _LAST = dg.AssetKey("certificates")

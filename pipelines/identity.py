@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from journeyport.tables import DAILY
-from pipelines.catalogue import IDENTITY, in_words, spec
+from pipelines.catalogue import IDENTITY, spec
 from pipelines.resources import Site
+from pipelines.words import in_words
 
 _DEPS = [table.name for table in DAILY]
 

@@ -6,8 +6,9 @@ How completeness is proved is said in `journeyport.extract`.
 import dagster as dg
 
 from journeyport.tables import RAW_ENGAGEMENTS
-from pipelines.catalogue import SINGLE_RUN, SOURCE_POOL, chosen_days, in_words, spec
+from pipelines.catalogue import SINGLE_RUN, SOURCE_POOL, chosen_days, spec
 from pipelines.resources import Site
+from pipelines.words import in_words
 
 
 @dg.multi_asset(

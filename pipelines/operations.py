@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from journeyport.tables import OPERATIONS
-from pipelines.catalogue import in_words, spec
+from pipelines.catalogue import spec
 from pipelines.ending import of_backfill
 from pipelines.resources import Site
+from pipelines.words import in_words
 
 # An export may leave the targets out: the last step then still waits for the tables.
 _DEPS = ("engagements", "agents", "customers", "warehouse", "crm_plan")

@@ -3,8 +3,8 @@
 import dagster as dg
 from pydantic import Field
 
-from pipelines.catalogue import in_words
 from pipelines.resources import Site
+from pipelines.words import in_words
 
 
 class Held(dg.Config):

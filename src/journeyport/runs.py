@@ -163,24 +163,37 @@ def run(
         )
 
 
-def days(site: Deployment, start: str, end: str) -> tuple[date, date]:
+def days(
+    site: Deployment,
+    start: str,
+    end: str,
+    *,
+    names: tuple[str, str] = ("--from", "--to"),
+) -> tuple[date, date]:
     """The two ends of a range of days, checked.
+
+    Args:
+        site: the installation.
+        start: the first day as somebody typed it.
+        end: the last day, included.
+        names: what the two are called where they were typed.
 
     Raises:
         ArgumentError: one is no day, they are swapped, or they cannot be exported.
     """
-    first, last = day("--from", start), day("--to", end)
+    one, other = names
+    first, last = day(one, start), day(other, end)
     if last < first:
-        raise ArgumentError(f"--to {last} comes before --from {first}; swap them.")
+        raise ArgumentError(f"{other} {last} comes before {one} {first}; swap them.")
     if last > today(site.clock):
         raise ArgumentError(
-            f"--to {last} has not begun yet (days are UTC); choose "
+            f"{other} {last} has not begun yet (days are UTC); choose "
             f"{today(site.clock)} or earlier."
         )
     earliest = site.settings.first_day or FIRST_DAY
     if first < earliest:
         raise ArgumentError(
-            f"--from {first} comes before the first day that can be exported, "
+            f"{one} {first} comes before the first day that can be exported, "
             f"{earliest}; set JOURNEYPORT_FIRST_DAY to go further back."
         )
     return first, last
