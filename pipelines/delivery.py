@@ -5,6 +5,9 @@ never writes to the CRM, except in a night of the schedule, and there only where
 somebody approved an apply for that org and mapping.
 """
 
+from pathlib import Path
+from typing import Any
+
 import dagster as dg
 
 from journeyport.tables import DAILY
@@ -16,6 +19,7 @@ from pipelines.catalogue import (
     SINGLE_RUN,
     chosen_days,
 )
+from pipelines.ending import end_here
 from pipelines.resources import Site
 from pipelines.words import in_words
 
@@ -52,6 +56,7 @@ def warehouse(
             shrink_limit=site.settings.shrink_limit,
         )
     site.told["warehouse"] = report.as_dict()
+    end_here(context, site)
     data = report.data
     return dg.MaterializeResult(
         metadata={
@@ -103,4 +108,30 @@ def crm_plan(
             may_apply=is_night and attribution.is_unattended(context.run),
         )
     site.told["crm"] = told
-    return dg.MaterializeResult(metadata=told)
+    end_here(context, site)
+    return dg.MaterializeResult(metadata=_shown(told, site.home / "plans"))
+
+
+def _shown(told: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What the CRM step came to: a paragraph, where the rows are, and the counts."""
+    if "skipped" in told:
+        return {"result": told["skipped"]}
+    plan, applied = told["plan"], told["applied"]
+    org = f"{plan['org_name']} ({plan['org']}, {plan['org_kind']})"
+    planned = (
+        f"Plan {plan['plan']} for {org}: {plan['creates']} records to make, "
+        f"{plan['updates']} to change, about {plan['calls']} API calls."
+    )
+    if applied is None:
+        result = f"Wrote nothing. {planned} crm_3_apply would write it."
+    else:
+        written = sum((*applied["created"].values(), *applied["updated"].values()))
+        result = (
+            f"Wrote {written} records, {applied['rejected']} were rejected. {planned}"
+        )
+    return {
+        "result": " ".join([result, *plan["refusals"]]),
+        "plan": plan["plan"],
+        "rows": dg.MetadataValue.path(str(folder / f"{plan['plan']}.csv")),
+        "details": told,
+    }
