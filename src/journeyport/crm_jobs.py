@@ -258,6 +258,10 @@ def verify(place: Deployment) -> Told:
     with signed_in(place) as (config, org):
         mapping = crm.load_mapping(config.mapping_path)
         report = crm.verify(place.lake, place.state, org, mapping, clock=place.clock)
+    file = None
+    if report.findings:
+        now = place.clock.now()
+        file = rowsfile.write_findings(config.plan_dir, report.findings, now)
     rows = {
         f"{name} {what}": many
         for name, counts in report.counts.items()
@@ -274,9 +278,9 @@ def verify(place: Deployment) -> Told:
             f"{listed(rows, 'nothing was ever sent')}."
         ),
         rows=rows,
-        file=None,
+        file=file,
         plan_id=None,
-        details=report.text(),
+        details="\n".join([report.text(), *([f"  records: {file}"] if file else [])]),
         facts=report.facts,
     )
 

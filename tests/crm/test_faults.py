@@ -1,7 +1,10 @@
 """What goes wrong on the way: nothing is lost, nothing is sent twice to no purpose."""
 
+import logging
+import traceback
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -207,6 +210,63 @@ def test_the_suppression_list_is_looked_at_before_each_write(ready, sandbox):
     held = {row["JP_Customer_Id__c"] for row in sandbox.rows("Contact")}
     assert "ABCDEF:c2" not in held
     assert len(sandbox.rows("JP_Engagement__c")) == 2
+
+
+def test_a_job_that_does_not_end_is_left_and_taken_up_later(approved, sandbox):
+    bulk(approved)
+    patient = approved.config
+    approved.config = replace(patient, job_patience=0.05)
+    sandbox.admin("POST", "/faults", {"kind": "slow_job", "polls": 12})
+    with pytest.raises(TransientError, match="still works on Bulk job"):
+        approved.night()
+    row = planned.plans(approved.state)[0]
+    assert planned.open_jobs(approved.state, row.org_id, row.plan_id)
+    approved.config = patient
+    with crm.connect(approved.config) as org:
+        again = crm.planfile.load(approved.config.plan_dir, row.plan_id)
+        assert approved.apply(org, again).status == "APPLIED"
+    assert in_step(approved)
+
+
+def test_an_apply_that_ends_red_lets_no_night_apply(ready, sandbox):
+    for person in ready.people:
+        person.engagements[0]["topic"] = "Forbidden"
+    ready.write()
+    strict = replace(ready.config.guards, rejects_share=0.1)
+    ready.config = replace(ready.config, guards=strict)
+    with crm.connect(ready.config) as org:
+        plan = ready.plan(org)
+        assert ready.apply(org, plan).red
+    assert not ready.night().is_approved
+
+
+def test_no_log_line_and_no_error_holds_a_querys_values(ready, sandbox, caplog):
+    """An address quoted by a warning of the HTTP library would hold e-mails."""
+    caplog.set_level(logging.DEBUG)
+    fault = {"kind": "unavailable", "path": "/query", "times": 3, "after": 2}
+    sandbox.admin("POST", "/faults", fault)
+    ready.night()
+    sandbox.admin("POST", "/faults", {"kind": "lost_answer", "path": "/query"})
+    ready.night()
+    assert "/query" in caplog.text
+    fault = {"kind": "unavailable", "path": "/query", "times": 99, "after": 1}
+    sandbox.admin("POST", "/faults", fault)
+    with pytest.raises(TransientError) as caught:
+        ready.night()
+    said = caplog.text + "".join(traceback.format_exception(caught.value))
+    for secret in ("example.org", "c0@", ready.config.login.consumer_secret):
+        assert secret not in said
+
+
+def test_a_refused_query_is_one_sentence_without_its_values(ready, sandbox, tmp_path):
+    own = tmp_path / "own.yaml"
+    packaged = Path(crm.__file__).with_name("salesforce.yaml").read_text()
+    own.write_text(packaged.replace("{field: Email,", "{field: Description,"))
+    ready.config = replace(ready.config, mapping_path=own)
+    with pytest.raises(PermanentError, match="does not take the request") as caught:
+        ready.night()  # a long text area cannot be asked for
+    said = "".join(traceback.format_exception(caught.value))
+    assert "example.org" not in said
 
 
 def test_a_refused_record_rests_longer_each_time_and_ends_sent(approved, sandbox):

@@ -1,6 +1,5 @@
 """The guide's first hour, its commands run as they stand."""
 
-import json
 import os
 import re
 import shlex
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from journeyport import cli
-from journeyport.state import State, certificates
 
 GUIDE = Path(__file__).parents[2] / "docs" / "crm.md"
 
@@ -50,44 +48,12 @@ def run(world, sandbox, tmp_path, monkeypatch, capsys):
     return run
 
 
-def prove(state: State, world) -> None:
-    for account in world.lake.accounts():
-        for day in world.lake.days(account):
-            now = world.clock.now()
-            manifest = world.lake.manifest(account, day)
-            files = [
-                {"table": name, "sha256": facts.sha256}
-                for name, facts in manifest.tables.items()
-            ]
-            certificates.record(
-                state,
-                certificates.Issued(
-                    account_id=account,
-                    day=day,
-                    number=1,
-                    run_id="r",
-                    status="PROVED",
-                    coverage="all engagements",
-                    claim_from=now,
-                    claim_to=now,
-                    window_count=1,
-                    call_count=1,
-                    row_count=1,
-                    proof="PROVEN",
-                    document=json.dumps({"files": files}),
-                    certificate_hash="0",
-                    previous_hash=None,
-                    issued_at=now,
-                ),
-            )
-
-
 def test_the_first_hour_goes_as_the_guide_says(world, sandbox, run, tmp_path):
     for n in range(30):
         sandbox.add("Contact", {"LastName": f"P{n}", "Email": f"c{n}@example.org"})
         world.person(f"c{n}", n)
     world.write()
-    prove(world.state, world)
+    world.prove()
     before = sandbox.rows("Contact")
     said: dict[str, str] = {}
     plan = "PLAN"

@@ -1,5 +1,7 @@
 """What people do in the CRM, and what identity does to customers."""
 
+from datetime import timedelta
+
 import pytest
 
 from journeyport import crm
@@ -148,3 +150,35 @@ def test_verify_tells_drift_and_mends_nothing(world, sandbox, pair):
     assert report.fields["Contact"] == {"JP_Last_Topic__c": 1}
     assert report.counts["JP_Engagement__c"] == {"in step": 1, "gone": 1}
     assert of(sandbox, "Contact", "c1")["JP_Last_Topic__c"] == "Mine"
+
+
+def test_a_key_that_people_took_off_is_put_back_though_nothing_else_changed(
+    world, sandbox, pair
+):
+    sandbox.edit("Contact", pair[0], JP_Customer_Id__c=None)
+    world.night()
+    assert of(sandbox, "Contact", "c1")["Id"] == pair[0]
+    assert world.night().plan.actions == ()
+
+
+def test_what_is_past_its_retention_stays_and_is_named(world, sandbox, pair):
+    """Nothing of ours deletes in the org: its owner does, by the file's record ids."""
+    world.clock.advance(timedelta(days=392))
+    plan = world.night().plan
+    assert plan.actions == ()
+    assert plan.counts["JP_Engagement__c"]["wanted"] == 1
+    assert len(sandbox.rows("JP_Engagement__c")) == 2
+    with crm.connect(world.config) as org:
+        mapping = crm.load_mapping(None)
+        report = crm.verify(world.lake, world.state, org, mapping, clock=world.clock)
+    assert report.ok
+    assert report.counts["JP_Engagement__c"] == {"in step": 1, "past retention": 1}
+    old = of(sandbox, "JP_Engagement__c", "e-00002")["Id"]
+    ((name, key, record_id, what, fields),) = report.findings
+    assert (name, record_id, what, fields) == (
+        "JP_Engagement__c",
+        old,
+        "past retention",
+        "",
+    )
+    assert key == "ABCDEF:e-00002"

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from journeyport.crm import planfile
 from journeyport.errors import TransientError
+from journeyport.state import crm_plans as planned
 from journeyport.state import rejects
 
 FORBIDDEN = "Forbidden"
@@ -27,6 +29,10 @@ FAULTS = (
     {"kind": "gateway_timeout", "path": "/composite", "method": "PATCH", "times": 6},
     {"kind": "request_limit", "path": "/composite", "times": 1},
     {"kind": "job_failed", "rows": 1, "times": 2},
+    {"kind": "slow_job", "polls": 4, "times": 2},
+    {"kind": "unavailable_polling", "times": 6},
+    {"kind": "server_error", "path": "/(composite|jobs|query)", "times": 6},
+    {"kind": "slow_answer", "path": "/composite", "seconds": 0.1, "times": 2},
 )
 
 
@@ -98,6 +104,11 @@ class Model:
         if self.dice.random() < 0.5:
             values["JP_Last_Channel__c"] = "Pigeon"
         self.sandbox.edit("Contact", held, **values)
+
+    def key_is_taken_off(self) -> None:
+        held = self.dice.choice(sorted(self.contacts))
+        self.sandbox.edit("Contact", held, JP_Customer_Id__c=None)
+        self.stamp.pop(held, None)
 
     def contact_is_deleted(self) -> None:
         if len(self.contacts) < 3:
@@ -256,6 +267,43 @@ def foretold(plan, accepted, before, after) -> None:
         assert touched <= set(values) | lookups | extra, (at[0], touched)
 
 
+def night(world, sandbox, model: Model) -> None:
+    """One night, and after a fault that lasted another one; both as foretold."""
+    before = model.snapshot()
+    try:
+        report = world.night()
+    except TransientError:
+        broken_off(world, before, model.snapshot())
+        model.match()
+        sandbox.admin("DELETE", "/faults")
+        before = model.snapshot()
+        report = world.night()
+    else:
+        model.match()
+        sandbox.admin("DELETE", "/faults")
+    accepted = report.applied.accepted if report.applied else ()
+    refused = report.applied.rejected if report.applied else ()
+    decided = len(accepted) + sum(many for *_, many in refused)
+    assert decided == len(report.plan.actions)
+    foretold(report.plan, accepted, before, model.snapshot())
+
+
+def broken_off(world, before, after) -> None:
+    """What a night wrote before it broke off is part of its plan, value by value."""
+    changed = {at for at, row in after.items() if before.get(at) != row}
+    if changed:
+        row = planned.plans(world.state)[0]
+        plan = planfile.load(world.config.plan_dir, row.plan_id)
+        known = {a.record_id: a for a in plan.actions if a.record_id}
+        by_key = {a.key: a for a in plan.actions if a.creates}
+        done = []
+        for name, record_id in changed:
+            key = after[name, record_id].get("JP_Engagement_Id__c")
+            action = known.get(record_id) or by_key[key]
+            done.append(action.number)
+        foretold(plan, done, before, after)
+
+
 def run(world, sandbox, seed: int, steps: int) -> None:
     dice = random.Random(seed)
     if dice.random() < 0.4:
@@ -278,6 +326,7 @@ def run(world, sandbox, seed: int, steps: int) -> None:
         model.customers_merge,
         model.contact_appears,
         model.contact_is_edited,
+        model.key_is_taken_off,
         model.contact_is_deleted,
         model.contacts_are_merged,
         model.engagement_is_deleted,
@@ -289,21 +338,7 @@ def run(world, sandbox, seed: int, steps: int) -> None:
         fault = dice.choice(FAULTS)
         if fault is not None:
             sandbox.admin("POST", "/faults", fault)
-        before = model.snapshot()
-        try:
-            report = world.night()
-        except TransientError:
-            model.match()
-            sandbox.admin("DELETE", "/faults")
-            report = world.night()
-        else:
-            model.match()
-            sandbox.admin("DELETE", "/faults")
-            accepted = report.applied.accepted if report.applied else ()
-            refused = report.applied.rejected if report.applied else ()
-            decided = len(accepted) + sum(many for *_, many in refused)
-            assert decided == len(report.plan.actions)
-            foretold(report.plan, accepted, before, model.snapshot())
+        night(world, sandbox, model)
         world.clock.advance(timedelta(days=1))
     for _ in range(3):  # until everything that rests has had its next try
         world.clock.advance(timedelta(days=9))

@@ -51,7 +51,8 @@ def apply_plan(
     """Carry out a plan.
 
     The first apply in an org writes a few records and stops; the same call with
-    `confirm` goes on. Broken off, the same call takes up where it was.
+    `confirm` goes on. Broken off, the same call takes up where it was. One that went
+    through lets the nights apply by themselves, unless too much was refused.
 
     Args:
         plan_id: the plan.
@@ -146,14 +147,15 @@ def _end(push: Push, row: PlanRow, reason: str, *, is_trial: bool) -> str:
             connection, replace(row, status=status, reason=reason, applied_at=now)
         )
         if status == APPLIED:
-            planned.approve(
-                connection,
-                push.org_id,
-                push.plan.mapping_hash,
-                plan_id=push.plan.plan_id,
-                reason=reason,
-                at=now,
-            )
+            if not _is_red(push):
+                planned.approve(
+                    connection,
+                    push.org_id,
+                    push.plan.mapping_hash,
+                    plan_id=push.plan.plan_id,
+                    reason=reason,
+                    at=now,
+                )
             for object_name, frontier in push.plan.frontiers.items():
                 memory.move_frontier(connection, push.org_id, object_name, frontier)
     _record_foreseen(push)
@@ -208,8 +210,6 @@ def _record_delivery(push: Push) -> None:
 
 def _report(push: Push, status: str, before: Calls) -> ApplyReport:
     outcome = push.outcome
-    rejected = sum(outcome.rejected.values())
-    sent = len(outcome.accepted) + rejected
     return ApplyReport(
         plan_id=push.plan.plan_id,
         org=push.crm.org,
@@ -227,5 +227,12 @@ def _report(push: Push, status: str, before: Calls) -> ApplyReport:
             push.crm.calls.reads - before.reads,
             push.crm.calls.writes - before.writes,
         ),
-        red=bool(sent) and rejected / sent > push.config.guards.rejects_share,
+        red=_is_red(push),
     )
+
+
+def _is_red(push: Push) -> bool:
+    """Whether more was refused than the guard allows."""
+    rejected = sum(push.outcome.rejected.values())
+    sent = len(push.outcome.accepted) + rejected
+    return bool(sent) and rejected / sent > push.config.guards.rejects_share

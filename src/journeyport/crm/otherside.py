@@ -1,7 +1,7 @@
 """What people did in the CRM since it was last read: edits, merges, deletions.
 
 Read incrementally, by SystemModstamp over the living and the binned, of records that
-carry an external id of ours. What follows from an edit is decided where records are
+carry a mark of ours. What follows from an edit is decided where records are
 compared; deletions and merges are facts and are written down here at once.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from journeyport.crm.mapping import ObjectRule
+from journeyport.crm.mapping import OWN_PREFIX, ObjectRule
 from journeyport.crm.protocol import Crm, Seen
 from journeyport.state import State
 from journeyport.state import crm as memory
@@ -17,6 +17,9 @@ from journeyport.state.crm import GONE, MOVED, SENT, Entry
 
 OVERLAP = timedelta(minutes=10)
 """Read again from before the frontier: a stamp is older than its commit."""
+
+MARKING = frozenset({"string", "datetime", "double"})
+"""Types that can be asked for `!= null`; a checkbox is never null."""
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,7 +63,7 @@ def look(
     moved: list[Entry] = []
     names = rule.names
     reading = max(since - OVERLAP, BEGINNING)
-    for seen in crm.changes(rule.name, rule.external_id, reading, names):
+    for seen in crm.changes(rule.name, _marks(crm, rule), reading, names):
         entry = by_id.get(seen.id)
         if entry is None:
             continue
@@ -84,3 +87,17 @@ def look(
     return OtherSide(
         {**ledger, **{entry.record_key: entry for entry in moved}}, changed, frontier
     )
+
+
+def _marks(crm: Crm, rule: ObjectRule) -> tuple[str, ...]:
+    """The fields by which a record of ours is known, its external id taken off too."""
+    shape = crm.describe(rule.name)
+    own = [
+        field.name
+        for field in rule.fields
+        if rule.is_customer
+        and shape is not None
+        and field.name.startswith(OWN_PREFIX)
+        and shape.fields[field.name].type in MARKING
+    ]
+    return (rule.external_id, *own[:2])

@@ -204,9 +204,13 @@ class Crm(Protocol):
         ...
 
     def changes(
-        self, object_name: str, key: str, since: datetime, fields: Sequence[str]
+        self,
+        object_name: str,
+        marks: Sequence[str],
+        since: datetime,
+        fields: Sequence[str],
     ) -> Iterator[Seen]:
-        """Records with a `key`, changed since then, deleted ones included."""
+        """Records with one of the `marks`, changed since then; deleted ones too."""
         ...
 
     def send(

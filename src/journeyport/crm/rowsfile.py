@@ -6,7 +6,8 @@ plan is made and again after each apply and undo.
 
 import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from journeyport.crm.planfile import Action, Plan
@@ -27,6 +28,8 @@ COLUMNS = (
     "reason",
 )
 
+FINDINGS = ("object", "key", "record_id", "finding", "fields")
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet would run a cell that begins so."""
 
@@ -38,13 +41,24 @@ def path_of(plan: Plan) -> Path:
 
 def write(plan: Plan, state: State) -> Path:
     """Write the plan's rows with what became of them so far; returns the file."""
-    target = path_of(plan)
+    return _write(path_of(plan), COLUMNS, _lines(plan, state))
+
+
+def write_findings(
+    folder: Path, findings: Iterable[Sequence[str]], at: datetime
+) -> Path:
+    """Write the records that `verify` found out of step; returns the file."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return _write(folder / f"{at:%Y%m%dT%H%M%SZ}-verify.csv", FINDINGS, findings)
+
+
+def _write(target: Path, header: Sequence[str], lines: Iterable[Sequence[str]]) -> Path:
     draft = target.with_suffix(".csv-draft")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8-sig", newline="") as file:
         sink = csv.writer(file)
-        sink.writerow(COLUMNS)
-        sink.writerows(_lines(plan, state))
+        sink.writerow(header)
+        sink.writerows(lines)
     draft.replace(target)
     return target
 

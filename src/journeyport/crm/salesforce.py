@@ -170,18 +170,23 @@ class SalesforceCrm:
         return next((instant_of(row["SystemModstamp"]) for row in rows), None)
 
     def changes(
-        self, object_name: str, key: str, since: datetime, fields: Sequence[str]
+        self,
+        object_name: str,
+        marks: Sequence[str],
+        since: datetime,
+        fields: Sequence[str],
     ) -> Iterator[Seen]:
-        """Records with a `key`, changed since then, deleted ones included."""
+        """Records with one of the `marks`, changed since then; deleted ones too."""
         shape = self.describe(object_name)
         extra = ["Id", "IsDeleted", "SystemModstamp"]
         if shape is not None and "MasterRecordId" in shape.fields:
             extra.append("MasterRecordId")
         names = ", ".join(dict.fromkeys((*extra, *fields)))
         stamp = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        marked = " OR ".join(f"{name} != null" for name in marks)
         rows = self._query(
             f"SELECT {names} FROM {object_name} "  # noqa: S608 - SOQL
-            f"WHERE {key} != null AND SystemModstamp >= {stamp}",
+            f"WHERE ({marked}) AND SystemModstamp >= {stamp}",
             deleted=True,
         )
         for row in rows:

@@ -1,8 +1,13 @@
-"""What drifted since the last accepted push; nothing is mended or written down."""
+"""What drifted since the last accepted push; nothing is mended in the CRM.
+
+Records that are no longer delivered are counted apart: older than the retention, or
+deleted at the source, merged or in doubt by now. They stay in the CRM, for nothing of
+ours deletes there; the findings name them, so that the org's owner can.
+"""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from journeyport.clock import Clock
@@ -10,12 +15,16 @@ from journeyport.crm.compare import difference
 from journeyport.crm.draft import fitting
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
-from journeyport.crm.protocol import Crm, Org, Parent
+from journeyport.crm.protocol import Crm, Org, Parent, Shape
 from journeyport.crm.source import Selection, Source
 from journeyport.lake import Lake
 from journeyport.state import State
 from journeyport.state import crm as memory
 from journeyport.state.crm import SENT
+
+IN_STEP, DRIFTED, GONE = "in step", "drifted", "gone"
+
+PAST, ABSENT = "past retention", "no longer delivered"
 
 
 @dataclass(frozen=True)
@@ -24,18 +33,20 @@ class DriftReport:
 
     Attributes:
         org: the org.
-        counts: per object: in step, drifted, gone, and rows no longer in the lake.
+        counts: per object: in step, drifted, gone, past retention, no longer delivered.
         fields: per object, how many records drifted in each field.
+        findings: each record that is not in step: object, key, record id, what, where.
     """
 
     org: Org
     counts: Mapping[str, Mapping[str, int]]
     fields: Mapping[str, Mapping[str, int]]
+    findings: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
 
     @property
     def ok(self) -> bool:
         """Whether nothing drifted and nothing is gone."""
-        return not any(c.get("drifted") or c.get("gone") for c in self.counts.values())
+        return not any(c.get(DRIFTED) or c.get(GONE) for c in self.counts.values())
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -75,15 +86,25 @@ def verify(
     source = Source(lake, mapping, Selection(clock.now()))
     counts: dict[str, Mapping[str, int]] = {}
     fields: dict[str, Mapping[str, int]] = {}
+    findings: list[tuple[str, ...]] = []
     for rule in mapping.objects:
         found = _object(source, state, crm, mapping, rule)
-        counts[rule.name], fields[rule.name] = found
-    return DriftReport(crm.org, counts, fields)
+        counts[rule.name] = dict(Counter(what for _, _, what, _ in found))
+        fields[rule.name] = dict(
+            sorted(Counter(name for *_, names in found for name in names).items())
+        )
+        findings += [
+            (rule.name, key, record_id, what, " ".join(names))
+            for key, record_id, what, names in found
+            if what != IN_STEP
+        ]
+    return DriftReport(crm.org, counts, fields, tuple(findings))
 
 
 def _object(
     source: Source, state: State, crm: Crm, mapping: CrmMapping, rule: ObjectRule
-) -> tuple[Mapping[str, int], Mapping[str, int]]:
+) -> list[tuple[str, str, str, list[str]]]:
+    """Each record of the ledger: key, record id, how it stands, drifted fields."""
     shape = fitting(crm, rule)
     ledger = {
         key: entry
@@ -91,6 +112,7 @@ def _object(
         if entry.standing == SENT
     }
     wanted = {record.key: record for record in source.wanted(rule, shape).records}
+    old = _past_retention(source, rule, shape, set(ledger) - set(wanted))
     parents = {
         (parent.object_name, key): entry.record_id
         for parent in rule.parents
@@ -98,14 +120,14 @@ def _object(
     }
     ids = sorted(entry.record_id for entry in ledger.values())
     seen = {s.id: s for s in crm.find(rule.name, "Id", ids, rule.names)}
-    count: Counter[str] = Counter()
-    drifted: Counter[str] = Counter()
+    told: list[tuple[str, str, str, list[str]]] = []
     for key, entry in ledger.items():
         record, now = wanted.get(key), seen.get(entry.record_id)
+        names: list[str] = []
         if now is None:
-            count["gone"] += 1
+            what = GONE
         elif record is None:
-            count["no longer in the lake"] += 1
+            what = PAST if key in old else ABSENT
         else:
             found = difference(
                 rule,
@@ -120,9 +142,21 @@ def _object(
                     for parent in rule.parents
                 },
             )
-            count["drifted" if found else "in step"] += 1
-            drifted.update([*found.after, *found.parents])
-    return dict(count), dict(sorted(drifted.items()))
+            names = [*found.after, *found.parents]
+            what = DRIFTED if found else IN_STEP
+        told.append((key, entry.record_id, what, names))
+    return told
+
+
+def _past_retention(
+    source: Source, rule: ObjectRule, shape: Shape, keys: Collection[str]
+) -> frozenset[str]:
+    """Those of the keys whose records are in the lake and only too old."""
+    if not keys or rule.retention_days is None:
+        return frozenset()
+    whole = replace(rule, retention_days=None)
+    there = {record.key for record in source.wanted(whole, shape).records}
+    return frozenset(there.intersection(keys))
 
 
 def _parents(

