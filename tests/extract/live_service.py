@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 import httpx
+import orjson
 
+from customer_journey.faults import Faults
+from customer_journey.oddities import odd
 from journeyport.client import AccountAccess, SourceClient, SourceConfig
 
 NOW = datetime(2026, 3, 16, 2, tzinfo=UTC)
@@ -26,6 +29,7 @@ class Live:
         self.url = told["url"]
         self.accounts = told["accounts"]
         self.database = database
+        self.strikes = {}
         self.admin = httpx.Client(
             base_url=told["admin_url"], timeout=60, trust_env=False
         )
@@ -49,7 +53,8 @@ class Live:
         assert answer.status_code == 200, answer.text
 
     def struck(self):
-        return self.admin.get("/faults").json()
+        """How often each profile struck since the faults were set."""
+        return self.admin.get("/faults").json()["counts"]
 
     def change(self, action, **more):
         answer = self.admin.post(
@@ -58,13 +63,28 @@ class Live:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def truth(self, days, account=ACCOUNT):
-        """The documents dated on these days, by id."""
+    def signed_in(self, account=ACCOUNT):
+        """A client of the service's own interface, to write and to ask with."""
+        known = self.accounts[account]
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": known["client_id"],
+            "client_secret": known["client_secret"],
+        }
+        headers = {"appkey": known["app_key"]}
+        path = f"/api/auth/v1/{account}/protocol/openid-connect/token"
+        answer = httpx.post(self.url + path, data=form, headers=headers)
+        headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        base = f"{self.url}/api/journey/v1/accounts/{account}"
+        return httpx.Client(base_url=base, headers=headers, trust_env=False)
+
+    def truth(self, days, account=ACCOUNT, *, profiles=(), seed=1):
+        """The documents dated on these days, by id, as the profiles show them."""
         connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)
         query = "SELECT document FROM engagements WHERE account_id = ?"
         texts = [text for (text,) in connection.execute(query, [account])]
         connection.close()
-        documents = [json.loads(text) for text in texts]
+        documents = map(orjson.loads, odd(Faults(profiles, seed), 0, texts))
         return {
             document["id"]: document
             for document in documents

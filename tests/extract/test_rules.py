@@ -1,6 +1,6 @@
 """Taking out each rule of the walk in turn makes the suite of laws fail."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from adversary import violations, walked
@@ -35,6 +35,14 @@ def first_violation(traits, rules, seeds):
         if found:
             return seed, found
     return None
+
+
+OF_NIGHTS = {"two_runs", "share_guard", "land_first"}
+"""Rules beyond the walk, each taken out by a test in test_nights.py."""
+
+
+def test_no_rule_is_without_a_test_that_takes_it_out():
+    assert {rule.name for rule in fields(ALL)} == WALK.keys() | OF_NIGHTS
 
 
 @pytest.mark.parametrize("rule", WALK)

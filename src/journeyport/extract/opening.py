@@ -58,6 +58,14 @@ def channels_of(coverage: str) -> tuple[str, ...]:
     return tuple(coverage.removeprefix("channels ").split(", "))
 
 
+def batches(channels: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The channels in as many base filters as one search each takes; none: one."""
+    if not channels:
+        return ((),)
+    starts = range(0, len(channels), _BATCH)
+    return tuple(tuple(channels[start : start + _BATCH]) for start in starts)
+
+
 def day_bounds(day: date) -> tuple[datetime, datetime]:
     """A UTC day's first instant and the next day's: neighbours share that tick."""
     start = datetime.combine(day, time(), UTC)
@@ -113,7 +121,4 @@ def _batches(
             f"Account {account} refuses a search by dates alone; name its channels in "
             "JOURNEYPORT_CHANNELS."
         ) from error
-    return tuple(
-        tuple(channels[start : start + _BATCH])
-        for start in range(0, len(channels), _BATCH)
-    )
+    return batches(channels)

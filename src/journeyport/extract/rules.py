@@ -31,7 +31,6 @@ class Rules:
         canary: a 404 means "empty" or "gone" only while a known one is found.
         two_runs: an engagement must be missing in two runs to be called deleted.
         share_guard: no run calls more than a set share deleted.
-        newest: a document never gives way to an older one.
     """
 
     inclusive_bound: bool = True
@@ -51,7 +50,6 @@ class Rules:
     canary: bool = True
     two_runs: bool = True
     share_guard: bool = True
-    newest: bool = True
 
 
 ALL = Rules()
