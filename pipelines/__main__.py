@@ -63,8 +63,12 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     else:
         days = night.span(asked.start, asked.end)
     os.environ["DAGSTER_HOME"] = str(
-        instance.prepared(site.home, os.environ.get("DAGSTER_HOME"))
+        instance.prepared(
+            site.home, os.environ.get("DAGSTER_HOME"), site.settings.dagster_url
+        )
     )
+    if site.settings.dagster_url is not None:  # Dagster reads it by its name
+        os.environ[f"{PREFIX}DAGSTER_URL"] = site.settings.dagster_url
     first = site.settings.first_day or FIRST_DAY
     os.environ[f"{PREFIX}FIRST_DAY"] = first.isoformat()
     _say("starting", 0, 0)

@@ -12,6 +12,8 @@ from pipelines import (
     nightly,
     operations,
     release,
+    upkeep,
+    watching,
 )
 from pipelines.resources import RESOURCES
 
@@ -25,15 +27,16 @@ defs = dg.Definitions(
         delivery.crm_plan,
         operations.operations_tables,
     ],
-    asset_checks=[conformed.checks],
+    asset_checks=[conformed.checks, *watching.CHECKS],
     jobs=[
         nightly.nightly,
         nightly.export,
         nightly.lake,
         *crm_jobs.JOBS,
         release.release_day,
+        upkeep.upkeep,
     ],
-    schedules=[nightly.nightly_schedule],
+    schedules=[nightly.nightly_schedule, upkeep.upkeep_schedule],
     sensors=[alerts.alerts_sensor],
     resources=RESOURCES,
     # Steps share the run's process: a process each costs more than it brings.

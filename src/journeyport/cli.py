@@ -76,11 +76,19 @@ def up_command(port: Port = 3000) -> None:
 
 
 @app.command()
-def ui(port: Port = 3000) -> None:
+def ui(
+    port: Port = 3000,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="webserver, daemon or viewer: one process, in the foreground."
+        ),
+    ] = None,
+) -> None:
     """Start the Dagster UI on your own settings; Ctrl-C ends it."""
     from journeyport import up
 
-    up.own(port)
+    up.own(port, only)
 
 
 @app.command()

@@ -1,21 +1,58 @@
 """Dagster's own folder: where it lies and what is put into it. No Dagster here.
 
-The two files are shipped with the package; a folder that has its own keeps it.
+The two files are shipped with the package. A `dagster.yaml` that nobody changed follows
+every upgrade; its first line says what it was when it was written.
 """
 
-import shutil
+import hashlib
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from journeyport.errors import PermanentError
+from journeyport.errors import PermanentError, SettingsError
+
+_MARK = "# Written by journeyport "
+
+_IN_POSTGRESQL = """
+storage: # runs and events, for a team; the default is SQLite in this folder
+  postgres:
+    postgres_url:
+      env: JOURNEYPORT_DAGSTER_URL
+"""
 
 
-def prepared(home: Path, named: str | None) -> Path:
-    """Dagster's folder, made ready: the one named by DAGSTER_HOME, else under home."""
+def prepared(home: Path, named: str | None, url: str | None = None) -> Path:
+    """Dagster's folder, made ready.
+
+    Args:
+        home: JOURNEYPORT_HOME.
+        named: DAGSTER_HOME; None: the folder is `dagster` under home.
+        url: Dagster's own database; None: SQLite in that folder.
+
+    Raises:
+        SettingsError: a database is named, and somebody's own `dagster.yaml` or the
+            installed packages do not go with it.
+    """
     folder = Path(named).absolute() if named else home / "dagster"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not (folder / "dagster.yaml").exists():
-        shutil.copyfile(shipped("dagster.yaml"), folder / "dagster.yaml")
+    file = folder / "dagster.yaml"
+    if url is not None and find_spec("dagster_postgres") is None:
+        raise SettingsError(
+            "JOURNEYPORT_DAGSTER_URL needs the package dagster-postgres; install "
+            "journeyport[postgres]."
+        )
+    if not file.exists() or _is_untouched(file.read_text()):
+        text = shipped("dagster.yaml").read_text() + (_IN_POSTGRESQL if url else "")
+        # Webserver and daemon may do this at the same time.
+        aside = folder / f".dagster.yaml.{os.getpid()}"
+        aside.write_text(f"{_MARK}{_print(text)}; a change is kept.\n{text}")
+        aside.replace(file)
+    elif url is not None and "\nstorage:" not in file.read_text():
+        raise SettingsError(
+            f"{file} was changed by somebody and has no `storage:`, so "
+            "JOURNEYPORT_DAGSTER_URL would not be used; add the block that "
+            "docs/operations.md shows."
+        )
     return folder
 
 
@@ -31,3 +68,12 @@ def shipped(name: str) -> Path:
             "The package `pipelines` is not installed; install journeyport again."
         )
     return Path(found.origin).with_name(name)
+
+
+def _is_untouched(text: str) -> bool:
+    mark, _, rest = text.partition("\n")
+    return mark.startswith(f"{_MARK}{_print(rest)};")
+
+
+def _print(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -98,6 +98,13 @@ def _instant(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+def _dagster_database(value: str) -> str:
+    # Dagster reads a bare postgresql:// with whichever driver SQLAlchemy likes best.
+    if not value.startswith("postgresql+psycopg2://"):
+        raise ValueError("it must begin with postgresql+psycopg2://")
+    return value
+
+
 def _setting(default: Any, about: str, giver: str, example: str = "") -> Any:
     extra: dict[str, Any] = {"giver": giver, "example": example}
     return Field(default=default, description=about, json_schema_extra=extra)
@@ -207,6 +214,15 @@ class Settings(BaseModel):
         "The warehouse (SQLAlchemy); default: a DuckDB file in home.",
         _DATA,
         "postgresql+psycopg://user@host/warehouse",
+    )
+    dagster_url: Annotated[str, AfterValidator(_dagster_database)] | None = _setting(
+        None,
+        "Dagster's own database; default: SQLite files in home/dagster.",
+        _DATA,
+        "postgresql+psycopg2://user@host/dagster",
+    )
+    keep_runs_days: Annotated[int, Field(ge=1, le=3650)] = _setting(
+        90, "Days after which the clean-up forgets a run.", _DATA, "90"
     )
     salesforce_domain: str | None = _setting(
         None, "The org's My Domain name, without https.", _CRM, "acme.my"

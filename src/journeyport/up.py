@@ -4,6 +4,7 @@ Webserver and daemon are two processes on loopback; neither has a log-in, so nei
 listens anywhere else.
 """
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +14,13 @@ import httpx
 from journeyport import environment, instance, rehearsal
 from journeyport.console import note, said
 from journeyport.deployment import Deployment
-from journeyport.errors import PermanentError
+from journeyport.errors import ArgumentError, PermanentError
 from journeyport.processes import Child, Children, end_on_signals, require_free
 from journeyport.settings import FIRST_DAY, PREFIX
+
+WEBSERVER, DAEMON, VIEWER = "webserver", "daemon", "viewer"
+PARTS = (WEBSERVER, DAEMON, VIEWER)
+"""What can be started alone; the viewer is a webserver that starts nothing."""
 
 _PATIENCE = 180.0
 """Seconds in which the UI must answer, on however busy a machine."""
@@ -34,64 +39,84 @@ def rehearse(port: int) -> None:
     with rehearsal.servers(home, rehearsal.found(home)) as (stage, children):
         note(f"Customer Journey service  {stage.source_url}")
         note(f"Salesforce sandbox        {stage.org_url}")
-        _serve(children, stage.home, stage.home, stage.environ, port)
+        site = Deployment(lambda: environment.read(stage.environ))
+        _serve(children, stage.home, stage.home, _prepared(site, stage.environ), port)
 
 
-def own(port: int) -> None:
+def own(port: int, only: str | None = None) -> None:
     """Start the UI on one's own settings, until Ctrl-C.
 
+    Args:
+        port: the webserver's port.
+        only: one of PARTS, in place of this process: for a supervisor that wants one
+            process for each. None: webserver and daemon as our children.
+
     Raises:
-        ArgumentError: the port is taken.
+        ArgumentError: the port is taken, or there is no such part.
         SettingsError: a setting is missing or wrong.
         PermanentError: one of the processes ended by itself.
     """
-    require_free(port)
-    end_on_signals()
+    if only is not None and only not in PARTS:
+        raise ArgumentError(f"--only takes {', '.join(PARTS)}; {only} is none of them.")
+    if only != DAEMON:
+        require_free(port)
     site = Deployment(environment.read)
     for warning in site.settings.warnings:
         note(warning)
-    _ = (site.source, site.crm)
+    _ = (site.source, site.crm, site.alerting)
+    environ = _prepared(site, environment.inherited())
+    if only is not None:
+        program = _programs(port)[only]
+        os.execve(program[0], program, environ)  # noqa: S606  our own program
+    end_on_signals()
     with Children() as children:
-        settings = site.settings
-        # The code location reads these from the environment alone, when imported.
-        early = {
-            f"{PREFIX}FIRST_DAY": (settings.first_day or FIRST_DAY).isoformat(),
-            f"{PREFIX}NIGHTLY_AT": settings.nightly_at,
-            f"{PREFIX}NIGHTLY_ZONE": settings.nightly_zone,
-            f"{PREFIX}SALESFORCE_DOMAIN": settings.salesforce_domain or "",
-            f"{PREFIX}USER_HEADER": settings.user_header,
-        }
-        environ = environment.inherited() | early
         _serve(children, site.home, Path.cwd(), environ, port)
+
+
+def _prepared(site: Deployment, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of Dagster's processes; its folder is made ready."""
+    settings = site.settings
+    url = settings.dagster_url
+    folder = instance.prepared(site.home, environ.get("DAGSTER_HOME"), url)
+    # Read from the environment alone: by Dagster, or when the assets are imported.
+    early = {
+        "DAGSTER_HOME": str(folder),
+        f"{PREFIX}FIRST_DAY": (settings.first_day or FIRST_DAY).isoformat(),
+        f"{PREFIX}NIGHTLY_AT": settings.nightly_at,
+        f"{PREFIX}NIGHTLY_ZONE": settings.nightly_zone,
+        f"{PREFIX}SALESFORCE_DOMAIN": settings.salesforce_domain or "",
+        f"{PREFIX}USER_HEADER": settings.user_header,
+    }
+    return dict(environ) | early | ({f"{PREFIX}DAGSTER_URL": url} if url else {})
+
+
+def _programs(port: int) -> dict[str, list[str]]:
+    """The command line of each part. None has a log-in: loopback alone."""
+    workspace = ["--workspace", str(instance.shipped("workspace.yaml"))]
+    listen = ["--host", "127.0.0.1", "--port", str(port)]
+    web = [rehearsal.script("dagster-webserver"), *listen, *workspace]
+    return {
+        WEBSERVER: web,
+        VIEWER: [*web, "--read-only"],
+        DAEMON: [rehearsal.script("dagster-daemon"), "run", *workspace],
+    }
 
 
 def _serve(
     children: Children, home: Path, start: Path, environ: Mapping[str, str], port: int
 ) -> None:
-    folder = instance.prepared(home, environ.get("DAGSTER_HOME"))
-    ours = dict(environ) | {"DAGSTER_HOME": str(folder)}
-    workspace = str(instance.shipped("workspace.yaml"))
-    logs = home / "logs"
-    web = children.start(
-        "Dagster webserver",
-        [
-            rehearsal.script("dagster-webserver"),
-            *("--host", "127.0.0.1", "--port", str(port), "--workspace", workspace),
-        ],
-        environ=ours,
-        folder=start,
-        log=logs / "dagster-webserver.log",
-    )
-    children.start(
-        "Dagster daemon",
-        [rehearsal.script("dagster-daemon"), "run", "--workspace", workspace],
-        environ=ours,
-        folder=start,
-        log=logs / "dagster-daemon.log",
-    )
+    programs, started = _programs(port), {}
+    for part in (WEBSERVER, DAEMON):
+        started[part] = children.start(
+            f"Dagster {part}",
+            programs[part],
+            environ=environ,
+            folder=start,
+            log=home / "logs" / f"dagster-{part}.log",
+        )
     url = f"http://127.0.0.1:{port}"
     with said.status("Starting the Dagster UI …"):
-        _wait(web, url)
+        _wait(started[WEBSERVER], url)
     note(f"Dagster UI                {url}")
     note("Ctrl-C ends all of them.")
     try:

@@ -17,7 +17,7 @@ from journeyport.state.alerts import Cause
 NIGHTS = "nightly"
 """The job whose success is a delivered night."""
 
-FAILURES = ("nightly", "export", "backfill")
+FAILURES = ("nightly", "export", "lake", "backfill")
 """The jobs whose every failure is told; of others, only what nobody could foresee."""
 
 _DELIVERABLE = (windows.PROVED, windows.PARTIAL, windows.RELEASED)
@@ -110,10 +110,9 @@ def _failures(state: State, ended: Ended) -> list[Cause]:
     ]
     said = [one.reason for one in kept]
     for failed in ended.steps:
-        known = failed.sentence is not None and (
-            any(reason in failed.sentence for reason in said)
-            # A run that holds something back says so in its last step.
-            or (bool(said) and failed.step == "operations")
+        # A run that holds something back repeats the first of it where it ends.
+        known = failed.sentence is not None and any(
+            reason in failed.sentence for reason in said
         )
         if known or (failed.sentence is not None and ended.job not in FAILURES):
             continue
