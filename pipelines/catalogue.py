@@ -53,6 +53,9 @@ _TYPES = {
     Kind.JSON: "json",
 }
 
+_DEADLINED = (tables.ENGAGEMENTS, tables.CUSTOMERS)
+"""Tables that stand for what an analyst opens in the morning."""
+
 _GROUPS = {
     Layout.RAW: "landing",
     Layout.DAILY: "tables",
@@ -96,9 +99,45 @@ def spec(
         metadata={"dagster/column_schema": column_schema(table)},
         group_name=group or _GROUPS[table.layout],
         kinds={"parquet"},
+        owners=[OWNER],
+        freshness_policy=fresh() if table in _DEADLINED else None,
         tags={"journeyport/layout": table.layout.value},
         partitions_def=DAYS if table.layout in {Layout.RAW, Layout.DAILY} else None,
     )
+
+
+OWNER = "team:data"
+CRM_OWNER = "team:crm"
+
+
+def fresh() -> dg.FreshnessPolicy:
+    """Made again by six hours after the schedule's time, each day."""
+    at, zone = environment.schedule_at()
+    hour, minute = map(int, at.split(":"))
+    return dg.FreshnessPolicy.cron(
+        deadline_cron=f"{minute} {(hour + 6) % 24} * * *",
+        lower_bound_delta=timedelta(hours=24),
+        timezone=zone,
+    )
+
+
+def lineage(table: Table, deps: Sequence[Table]) -> dict[str, dg.MetadataValue]:
+    """Where each column comes from: its namesake upstream, or the raw document."""
+    sources: dict[str, list[dg.TableColumnDep]] = {}
+    for column in table.columns:
+        found = [one for one in deps if column.name in one.names]
+        name = column.name
+        if not found and tables.RAW_ENGAGEMENTS in deps and column.source:
+            found, name = [tables.RAW_ENGAGEMENTS], "payload"
+        sources[column.name] = [
+            dg.TableColumnDep(asset_key=dg.AssetKey(one.name), column_name=name)
+            for one in found
+        ]
+    return {
+        "dagster/column_lineage": dg.MetadataValue.column_lineage(
+            dg.TableColumnLineage({k: v for k, v in sources.items() if v})
+        )
+    }
 
 
 def chosen_days(run: dg.DagsterRun) -> list[date]:

@@ -5,6 +5,7 @@ account-day, in `journeyport.guards`.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 
 import dagster as dg
 
@@ -16,11 +17,14 @@ from journeyport.checklist import (
     PARENTS_THERE,
     RULES,
 )
-from journeyport.tables import DAILY
-from pipelines.catalogue import DIRECTORY, SINGLE_RUN, chosen_days, spec
+from journeyport.tables import DAILY, ENGAGEMENTS, RAW_ENGAGEMENTS
+from pipelines.catalogue import DIRECTORY, SINGLE_RUN, chosen_days, lineage, spec
 from pipelines.ending import end_here
 from pipelines.resources import Site
 from pipelines.words import in_words
+
+_SHOWN = 31
+"""Days that a chart covers, at most."""
 
 
 @dg.multi_asset(
@@ -66,7 +70,35 @@ def daily_tables(
                     facts, asset_key=table.name, partition_key=day.isoformat()
                 )
     for table in DAILY:
+        context.add_asset_metadata(
+            lineage(table, [RAW_ENGAGEMENTS]), table.name, days[-1].isoformat()
+        )
+    with in_words():
+        shown = _charts(site, days)
+    context.add_asset_metadata(shown, ENGAGEMENTS.name, days[-1].isoformat())
+    for table in DAILY:
         yield dg.MaterializeResult(asset_key=table.name)
+
+
+def _charts(site: Site, days: Sequence[date]) -> dict[str, dg.MetadataValue]:
+    """When people got in touch, and how long after that a row still changed."""
+    from journeyport import seeing
+    from pipelines import charts
+
+    pairs = [(account, day) for account in site.accounts for day in days[-_SHOWN:]]
+    since = f"{pairs[0][1]} to {days[-1]}"
+    return {
+        "by channel and hour": charts.heat(
+            f"Engagements by channel and local hour, {since}",
+            seeing.by_channel_and_hour(site.lake, pairs),
+            "hour of day",
+        ),
+        "lag of updates": charts.bars(
+            f"Last update after the start, {since}",
+            seeing.update_lag(site.lake, pairs),
+            "engagements",
+        ),
+    }
 
 
 @dg.multi_asset(
@@ -88,7 +120,11 @@ def directory(
         )
     for table in DIRECTORY:
         yield dg.MaterializeResult(
-            asset_key=table.name, metadata={"dagster/row_count": rows[table.name]}
+            asset_key=table.name,
+            metadata={
+                "dagster/row_count": rows[table.name],
+                **lineage(table, DAILY),
+            },
         )
 
 

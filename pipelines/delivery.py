@@ -13,11 +13,14 @@ import dagster as dg
 from journeyport.tables import DAILY
 from pipelines import attribution
 from pipelines.catalogue import (
+    CRM_OWNER,
     CRM_POOL,
     DAYS,
     IDENTITY,
+    OWNER,
     SINGLE_RUN,
     chosen_days,
+    fresh,
 )
 from pipelines.ending import end_here
 from pipelines.resources import Site
@@ -32,6 +35,8 @@ _DEPS = [table.name for table in (*DAILY, *IDENTITY)]
     backfill_policy=SINGLE_RUN,
     group_name="delivery",
     kinds={"sql"},
+    owners=[OWNER],
+    freshness_policy=fresh(),
     description=(
         "The warehouse brought to where the lake is, in one transaction over all "
         "tables; rows that did not change are not written."
@@ -82,6 +87,7 @@ def warehouse(
     backfill_policy=SINGLE_RUN,
     group_name="delivery",
     kinds={"salesforce"},
+    owners=[CRM_OWNER],
     pool=CRM_POOL,
     description=(
         "Writes nothing to the CRM: a plan of what would change there for the chosen "

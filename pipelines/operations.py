@@ -5,10 +5,11 @@ this is where it is said.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
-from journeyport.tables import OPERATIONS
+from journeyport.tables import OPERATIONS, REJECTED_RECORDS
 from pipelines.catalogue import spec
 from pipelines.ending import of_backfill
 from pipelines.resources import Site
@@ -26,14 +27,17 @@ def operations_tables(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Certificates, windows, deliveries and rejects, for whoever wants to know."""
-    from journeyport import delivery
+    from journeyport import delivery, seeing
+    from pipelines import charts
 
     with in_words():
         run = site.run(context.run)
         rows = delivery.publish(run, site.home / "catalogue.duckdb", site.rule_hashes)
+        rejects = seeing.rejects_by_reason(run.state)
     for table in OPERATIONS:
-        yield dg.MaterializeResult(
-            asset_key=table.name, metadata={"dagster/row_count": rows[table.name]}
-        )
+        facts: dict[str, Any] = {"dagster/row_count": rows[table.name]}
+        if table is REJECTED_RECORDS:
+            facts["by reason"] = charts.bars("Rejects by reason", rejects, "records")
+        yield dg.MaterializeResult(asset_key=table.name, metadata=facts)
     with in_words():
         delivery.end(run, of_backfill(context))
