@@ -9,7 +9,7 @@ Sides, each a process of its own, run in turn:
   with row hashes, nested extras, value cleaning and rejects
 - tables: the same from landed raw on
 - floor: DuckDB, one thread, reads one document per line and writes one nested Parquet
-  file; floor_threads: the same with DuckDB's own choice of threads, which costs more CPU
+- floor_threads: the same with DuckDB's own choice of threads, which costs more CPU
 - json_normalize, dlt: what people would use instead, in an environment of their own
 
 Refused when the columns that all sides make differ in their checksums.
@@ -417,7 +417,11 @@ def measure(sides: list[str], folder: Path, runs: int) -> dict[str, list[dict]]:
 
 def report(results: dict[str, list[dict]], count: int) -> dict:
     """Medians, ratios to the floor, and whether the sides agree."""
-    sums = [runs[0]["checksums"] for side, runs in results.items() if not side.startswith("floor")]
+    sums = [
+        runs[0]["checksums"]
+        for side, runs in results.items()
+        if not side.startswith("floor")
+    ]
     if any(one != sums[0] for one in sums):
         differing = {
             name: [one.get(name) for one in sums]

@@ -11,21 +11,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
 import xxhash
 
-from journeyport.arrow import schema_of
+from journeyport.arrow import TYPES, schema_of, shape
 from journeyport.clock import Clock
 from journeyport.extract.policy import FieldPolicy
 from journeyport.lake import Lake
+from journeyport.schema import Kind
 from journeyport.state import State, rejects, watch
 from journeyport.state import pending as pending_days
 from journeyport.state.watch import Watched
 from journeyport.tables import RAW_ENGAGEMENTS
 from journeyport.wire import Row
+
+_INSTANT = TYPES[Kind.INSTANT]
 
 COMPLETED = "COMPLETED"
 ERASED = "ERASED"
@@ -38,6 +41,22 @@ _AGREE = 2
 
 _FULL = 4000
 """Versions after which a store writes a file before its window is done."""
+
+
+class Version(NamedTuple):
+    """A version that is to land.
+
+    Attributes:
+        row: as it came.
+        content_hash: names the version.
+        payload: the document under the field policy.
+        landed: when.
+    """
+
+    row: Row
+    content_hash: str
+    payload: bytes
+    landed: datetime
 
 
 @dataclass(frozen=True)
@@ -128,7 +147,7 @@ class DayStore:
         """Engagements that are held and not deleted."""
         return {key for key, held in self._held.items() if held.hashes}
 
-    def add(self, rows: Iterable[Row], pending: list[dict[str, Any]]) -> None:
+    def add(self, rows: Iterable[Row], pending: list[Version]) -> None:
         """Take in the rows dated this day whose version is not held yet.
 
         Args:
@@ -154,14 +173,14 @@ class DayStore:
         if len(pending) >= _FULL:
             self.flush(pending)
 
-    def flush(self, pending: list[dict[str, Any]], name: str = "part") -> None:
+    def flush(self, pending: list[Version], name: str = "part") -> None:
         """Append what is pending to the lake, then note what has to be watched.
 
         That the day's tables have to be made is noted first: a crash loses no day.
         """
         if not pending:
             return
-        data = pa.Table.from_pylist(pending, schema=schema_of(RAW_ENGAGEMENTS))
+        data = self._rows(pending)
         # A name never used before: the same run may have landed part of this already.
         window = f"{name}-{secrets.token_hex(4)}"
         pending_days.note(self._to.state, [(self._to.account, self.day)])
@@ -185,7 +204,7 @@ class DayStore:
         )
         self.added += len(pending)
 
-    def _version(self, row: Row, key: str, pending: list[dict[str, Any]]) -> None:
+    def _version(self, row: Row, key: str, pending: list[Version]) -> None:
         document, text = _parsed(row.body)
         content_hash = xxhash.xxh3_128_hexdigest(text)
         with self._lock:
@@ -195,24 +214,26 @@ class DayStore:
             held.land(content_hash, row.update)
             self._landed.add((key, content_hash))
             stored = self._to.policy.apply(document, self.dropped)
-        pending.append(
-            {
-                "account_id": self._to.account,
-                "engagement_id": key,
-                "start_date": row.start,
-                "update_date": row.update,
-                "end_date": row.end,
-                "status": row.status,
-                "content_hash": content_hash,
-                "policy_hash": self._to.policy.hash,
-                "payload": text.decode() if stored is document else _text(stored),
-                "is_deleted": False,
-                "deleted_at": None,
-                "deleted_reason": None,
-                "_extracted_at": self._to.clock.now(),
-                "_run_id": self._to.run_id,
-            }
-        )
+        payload = text if stored is document else _text(stored)
+        pending.append(Version(row, content_hash, payload, self._to.clock.now()))
+
+    def _rows(self, versions: Sequence[Version]) -> pa.Table:
+        rows, hashes, payloads, landed = zip(*versions, strict=True)
+        made = {
+            "account_id": pa.repeat(self._to.account, len(rows)),
+            "engagement_id": pa.array([row.id for row in rows], pa.string()),
+            "start_date": pa.array([row.start for row in rows], _INSTANT),
+            "update_date": pa.array([row.update for row in rows], _INSTANT),
+            "end_date": pa.array([row.end for row in rows], _INSTANT),
+            "status": pa.array([row.status for row in rows], pa.string()),
+            "content_hash": pa.array(hashes, pa.string()),
+            "policy_hash": pa.repeat(self._to.policy.hash, len(rows)),
+            "payload": pa.array(payloads, pa.binary()).cast(pa.string()),
+            "is_deleted": pa.repeat(False, len(rows)),
+            "_extracted_at": pa.array(landed, _INSTANT),
+            "_run_id": pa.repeat(self._to.run_id, len(rows)),
+        }
+        return shape(RAW_ENGAGEMENTS, pa.table(made))
 
     def _tombstone(self, key: str, reason: str, now: datetime) -> dict[str, Any]:
         stamp = f"{key} {reason} {now.isoformat()}".encode()
@@ -238,10 +259,10 @@ class DayStore:
             row.key,
             code,
             f"The document has no {what} that can be read, so it belongs to no day.",
-            _text(self._to.policy.apply(document, self.dropped)),
+            _text(self._to.policy.apply(document, self.dropped)).decode(),
         )
 
-    def _watch(self, versions: Sequence[dict[str, Any]]) -> None:
+    def _watch(self, versions: Sequence[Version]) -> None:
         """Watch what is not completed, or was lately; the newest version decides.
 
         One that is watched in another day may have been dated anew: a read by id, due
@@ -249,22 +270,22 @@ class DayStore:
         """
         now, settling = self._to.clock.now(), self._to.settling
         state, account = self._to.state, self._to.account
-        keys = {version["engagement_id"] for version in versions}
-        known = watch.of_ids(state, account, keys)
-        elsewhere = {key: one for key, one in known.items() if one.day != self.day}
-        listed: dict[str, Watched] = {}
-        for version in versions:
-            key = version["engagement_id"]
-            settled_at = version["end_date"] or version["update_date"]
-            listed.pop(key, None)
-            if key in elsewhere:
-                listed[key] = replace(elsewhere[key], due_at=now)
-            elif version["status"] != COMPLETED:
-                listed[key] = Watched(key, self.day, watch.OPEN, now, now + REST)
+        newest = {version.row.key: version.row for version in versions}
+        known = watch.of_ids(state, account, newest)
+        listed: list[Watched] = []
+        for key, row in newest.items():
+            settled_at = row.end or row.update
+            if key in known and known[key].day != self.day:
+                listed.append(replace(known[key], due_at=now))
+            elif row.status != COMPLETED:
+                listed.append(Watched(key, self.day, watch.OPEN, now, now + REST))
             elif settled_at is not None and settled_at > now - settling:
-                listed[key] = Watched(key, self.day, watch.SETTLING, now, now + REST)
-        watch.put(state, account, listed.values())
-        watch.take_off(state, account, keys - listed.keys())
+                listed.append(Watched(key, self.day, watch.SETTLING, now, now + REST))
+        stays = {one.engagement_id for one in listed}
+        if listed:
+            watch.put(state, account, listed)
+        if known.keys() - stays:
+            watch.take_off(state, account, known.keys() - stays)
 
 
 def held_versions(lake: Lake, account: str, day: date) -> dict[str, Held]:
@@ -298,8 +319,8 @@ def _parsed(body: bytes) -> tuple[Any, bytes]:
         return document, json.dumps(document, sort_keys=True).encode()
 
 
-def _text(document: Any) -> str:
+def _text(document: Any) -> bytes:
     try:
-        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+        return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:
-        return json.dumps(document, sort_keys=True)
+        return json.dumps(document, sort_keys=True).encode()

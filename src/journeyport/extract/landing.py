@@ -11,11 +11,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from threading import Event
-from typing import Any
 
 from journeyport.clock import Clock
 from journeyport.errors import ArgumentError, JourneyportError
-from journeyport.extract.documents import REST, DayStore, Storing
+from journeyport.extract.documents import REST, DayStore, Storing, Version
 from journeyport.extract.opening import (
     Opening,
     coverage_of,
@@ -218,7 +217,7 @@ class _Landing:
     def _task(self, day: _Day, walk: Walk | None) -> list[Walk]:
         if walk is None:
             return self._walks(day)
-        pending: list[dict[str, Any]] = []
+        pending: list[Version] = []
         result = self._drive(day, walk, pending)
         self._finish(day, result, pending)
         return []
@@ -245,9 +244,7 @@ class _Landing:
     def _of(self, window: Window) -> Walk:
         return Walk(self.to.account, window, self.opening.seen, self.options.rules)
 
-    def _drive(
-        self, day: _Day, walk: Walk, pending: list[dict[str, Any]]
-    ) -> WindowResult:
+    def _drive(self, day: _Day, walk: Walk, pending: list[Version]) -> WindowResult:
         steps = walk.steps()
         answer: Answer | None = None
         while True:
@@ -262,9 +259,7 @@ class _Landing:
             day.store.add(walk.taken(), pending)
             answer = self.source.search(self.to.account, ask)
 
-    def _finish(
-        self, day: _Day, result: WindowResult, pending: list[dict[str, Any]]
-    ) -> None:
+    def _finish(self, day: _Day, result: WindowResult, pending: list[Version]) -> None:
         """Land first, then say so: a crash in between repeats, it never loses."""
         window = WalkedWindow(
             result.window.lo,

@@ -65,6 +65,7 @@ class FieldPolicy:
             for part in _parts(path):
                 node = node.children.setdefault(part, _Node())
             node.action = action
+        _prune(self._root)
 
     @cached_property
     def hash(self) -> str:
@@ -129,6 +130,17 @@ class FieldPolicy:
 
 
 _DROPPED = object()
+
+
+def _prune(node: _Node) -> bool:
+    """Leave out what only keeps what would be kept anyway; whether anything is left.
+
+    Beside a rule for every other key, a key that is kept has to be named.
+    """
+    left = {name: _prune(child) for name, child in node.children.items()}
+    if not left.get(_ANY):
+        node.children = {name: node.children[name] for name in left if left[name]}
+    return bool(node.children) or node.action not in {None, "keep"}
 
 
 def load_policy(

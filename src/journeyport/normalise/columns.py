@@ -134,10 +134,9 @@ class _Fields:
             return found
         moments = instants(found)
         if moments.null_count > found.null_count:
-            lost = (
-                moments.is_null().to_numpy(zero_copy_only=False)
-                & found.is_valid().to_numpy(zero_copy_only=False)
-            )
+            lost = moments.is_null().to_numpy(
+                zero_copy_only=False
+            ) & found.is_valid().to_numpy(zero_copy_only=False)
             self.odd.update(owners[lost].tolist())
         return moments
 

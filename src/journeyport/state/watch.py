@@ -3,6 +3,7 @@
 When an engagement is due, and what its being missing means, is decided in `extract`.
 """
 
+import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,8 +16,6 @@ from journeyport.state.store import Instant, State, metadata, upsert
 OPEN, SETTLING, MISSING = "OPEN", "SETTLING", "MISSING"
 DELETED = "DELETED"
 """Called deleted; due when its documents are to be purged."""
-
-_BATCH = 500
 
 _watch = sa.Table(
     "watch_list",
@@ -64,13 +63,14 @@ def put(state: State, account: str, watched: Iterable[Watched]) -> None:
 
 def take_off(state: State, account: str, ids: Collection[str]) -> None:
     """Take engagements off the list."""
+    if not ids:
+        return
     with state.write() as connection:
-        for batch in _batches(ids):
-            connection.execute(
-                _watch.delete().where(
-                    _watch.c.account_id == account, _watch.c.engagement_id.in_(batch)
-                )
+        connection.execute(
+            _watch.delete().where(
+                _watch.c.account_id == account, _among(connection, ids)
             )
+        )
 
 
 def due(
@@ -112,29 +112,34 @@ def listed(state: State, account: str) -> list[Watched]:
 
 def of_ids(state: State, account: str, ids: Collection[str]) -> dict[str, Watched]:
     """What the list says of these."""
-    found: dict[str, Watched] = {}
-    for batch in _batches(ids):
+    if not ids:
+        return {}
+    with state.read() as connection:
         query = sa.select(_watch).where(
-            _watch.c.account_id == account, _watch.c.engagement_id.in_(batch)
+            _watch.c.account_id == account, _among(connection, ids)
         )
-        found |= {one.engagement_id: one for one in _read(state, query)}
-    return found
+        found = _watched(connection.execute(query))
+    return {one.engagement_id: one for one in found}
 
 
 def _read(state: State, query: sa.Select[Any]) -> list[Watched]:
     with state.read() as connection:
-        return [
-            Watched(
-                row.engagement_id,
-                row.day,
-                row.reason,
-                row.since,
-                row.due_at,
-                row.misses,
-                row.missed_in,
-            )
-            for row in connection.execute(query)
-        ]
+        return _watched(connection.execute(query))
+
+
+def _watched(rows: Iterable[Any]) -> list[Watched]:
+    return [
+        Watched(
+            row.engagement_id,
+            row.day,
+            row.reason,
+            row.since,
+            row.due_at,
+            row.misses,
+            row.missed_in,
+        )
+        for row in rows
+    ]
 
 
 def _row(account: str, one: Watched) -> dict[str, Any]:
@@ -150,7 +155,10 @@ def _row(account: str, one: Watched) -> dict[str, Any]:
     }
 
 
-def _batches(ids: Collection[str]) -> Iterable[list[str]]:
-    ordered = sorted(ids)
-    for start in range(0, len(ordered), _BATCH):
-        yield ordered[start : start + _BATCH]
+def _among(connection: sa.Connection, ids: Collection[str]) -> Any:
+    """Whether an engagement is one of these, as one parameter however many they are."""
+    column = _watch.c.engagement_id
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.literal(list(ids), sa.ARRAY(sa.String)))
+    listed = sa.func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
