@@ -9,7 +9,6 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 
@@ -22,6 +21,7 @@ from journeyport.extract.documents import (
     REST,
     DayStore,
     Storing,
+    Version,
 )
 from journeyport.extract.landing import is_frozen, lease_name
 from journeyport.extract.report import ExtractOptions, Source
@@ -241,7 +241,7 @@ class _Reading:
         names = [lease_name(self.to.account, day)]
         with leases.held(state, names, run_id=self.to.run_id, clock=clock):
             store = DayStore(self.to, day)
-            versions: list[dict[str, Any]] = []
+            versions: list[Version] = []
             store.add(rows, versions)
             store.flush(versions, "watch")
         if store.added:
