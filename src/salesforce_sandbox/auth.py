@@ -70,8 +70,7 @@ class Sessions:
         elif grant == JWT_GRANT:
             self._check_assertion(form.get("assertion", ""))
         else:
-            error = "unsupported_grant_type"
-            raise OAuthError(error, "grant type not supported")
+            raise OAuthError("unsupported_grant_type", "grant type not supported")
         token = f"00D{secrets.token_urlsafe(40)}"
         with self._lock:
             self._open[token] = datetime.now(UTC) + self.lifetime
@@ -86,16 +85,13 @@ class Sessions:
                 pair = ""
             key, _, secret = pair.partition(":")
         if not secrets.compare_digest(key, self.key):
-            error = "invalid_client_id"
-            raise OAuthError(error, "client identifier invalid")
+            raise OAuthError("invalid_client_id", "client identifier invalid")
         if not secrets.compare_digest(secret, self.secret):
-            error = "invalid_client"
-            raise OAuthError(error, "invalid client credentials")
+            raise OAuthError("invalid_client", "invalid client credentials")
 
     def _check_assertion(self, assertion: str) -> None:
         if self.public_key is None:
-            error = "invalid_grant"
-            raise OAuthError(error, "user hasn't approved this consumer")
+            raise OAuthError("invalid_grant", "user hasn't approved this consumer")
         try:
             claims: dict[str, Any] = jwt.decode(
                 assertion,
@@ -105,17 +101,15 @@ class Sessions:
                 options={"verify_aud": False, "require": ["iss", "sub", "aud", "exp"]},
             )
         except jwt.ExpiredSignatureError as expired:
-            error = "invalid_grant"
-            raise OAuthError(error, "expired authorization code") from expired
+            raise OAuthError("invalid_grant", "expired authorization code") from expired
         except jwt.InvalidIssuerError as other:
-            error = "invalid_client_id"
-            raise OAuthError(error, "client identifier invalid") from other
+            raise OAuthError(
+                "invalid_client_id", "client identifier invalid"
+            ) from other
         except jwt.InvalidTokenError as wrong:
-            error = "invalid_grant"
-            raise OAuthError(error, "invalid assertion") from wrong
+            raise OAuthError("invalid_grant", "invalid assertion") from wrong
         if claims["sub"] != self.username:
-            error = "invalid_grant"
-            raise OAuthError(error, "user hasn't approved this consumer")
+            raise OAuthError("invalid_grant", "user hasn't approved this consumer")
 
     def valid(self, token: str) -> bool:
         """Tells whether a token's session is open."""

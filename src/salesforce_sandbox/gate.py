@@ -26,6 +26,19 @@ def exhausted() -> ApiError:
     return ApiError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
 
 
+def _broken() -> ApiError:
+    """Returns the error of a server that failed."""
+    return ApiError(500, "UNKNOWN_EXCEPTION", _LATER)
+
+
+def _unavailable() -> ApiError:
+    """Returns the error of a server that has no time."""
+    return ApiError(503, "SERVER_UNAVAILABLE", _LATER)
+
+
+_LATER = "An unexpected error occurred. Please try again later."
+
+
 class Gate:
     """Stands before the REST API of an org.
 
@@ -80,13 +93,8 @@ class Gate:
         elif kind == "request_limit":
             await _answer(send, 403, exhausted().body())
         elif kind in _BEFORE:
-            status, code = (
-                (500, "UNKNOWN_EXCEPTION")
-                if kind == "server_error"
-                else (503, "SERVER_UNAVAILABLE")
-            )
-            message = "An unexpected error occurred. Please try again later."
-            await _answer(send, status, ApiError(status, code, message).body())
+            failed = _broken() if kind == "server_error" else _unavailable()
+            await _answer(send, failed.status, failed.body())
         elif kind == "slow_answer":
             await asyncio.sleep(fault.seconds)
             await self.app(scope, receive, send)

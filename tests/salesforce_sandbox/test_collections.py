@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 KEY = "JP_Customer_Id__c"
 
 
@@ -221,3 +223,12 @@ def test_simple_salesforce_loads_in_bulk(salesforce):
     assert (job["numberRecordsProcessed"], job["numberRecordsFailed"]) == (2, 1)
     failed = salesforce.bulk2.Contact.get_failed_records(job["job_id"])
     assert "REQUIRED_FIELD_MISSING" in failed
+
+
+@pytest.mark.parametrize("many", [0, 26])
+def test_a_composite_request_has_up_to_25_parts(client, many):
+    """INVALID_INPUT: REST API Developer Guide, "Composite": up to 25 subrequests."""
+    part = {"method": "GET", "url": "/services/data/v66.0/limits", "referenceId": "a"}
+    answer = client.call("POST", "composite", json={"compositeRequest": [part] * many})
+    assert answer.status_code == 400
+    assert answer.json()[0]["errorCode"] == "INVALID_INPUT"

@@ -45,8 +45,8 @@ def test_a_request_fails_as_often_as_told(client, kind, status):
     ],
 )
 def test_a_failed_request_has_the_platforms_code(client, kind, code):
-    """REST API Developer Guide, "Status Codes and Error Responses"; "Core Data Types
-    Used in API Calls", ExceptionCode."""
+    """SERVER_UNAVAILABLE, UNKNOWN_EXCEPTION: REST API Developer Guide, "Status Codes
+    and Error Responses"; "Core Data Types Used in API Calls", ExceptionCode."""
     client.fault(kind)
     assert client.get("limits").json()[0]["errorCode"] == code
 
