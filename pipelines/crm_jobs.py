@@ -26,11 +26,6 @@ class _Days(TypedDict, total=False):
     last_month: bool
 
 
-ORG = environment.org() or "the CRM that is set up"
-_READS = "Writes nothing."
-_WRITES = f"WRITES TO {ORG}."
-
-
 class Wanted(dg.Config):
     """What to plan for."""
 
@@ -200,34 +195,40 @@ def _job(op: dg.OpDefinition, name: str, description: str) -> dg.JobDefinition:
     ).to_job(executor_def=dg.in_process_executor)
 
 
-JOBS = (
-    _job(
-        check_op,
-        "crm_1_check",
-        f"{_READS} Says whether {ORG} has the fields, rights and limits that the "
-        "mapping needs, and what to do where it has not.",
-    ),
-    _job(
-        plan_op,
-        "crm_2_plan",
-        f"{_READS} Says what would change in {ORG} for some days, or for the whole "
-        "last month: one run, one plan. Its id is what crm_3_apply asks for.",
-    ),
-    _job(
-        apply_op,
-        "crm_3_apply",
-        f"{_WRITES} Carries out one plan that is still true; refuses when the org, the "
-        "mapping, the rows or the CRM's values changed since.",
-    ),
-    _job(
-        undo_op,
-        "crm_4_undo",
-        f"{_WRITES} Takes an applied plan back: fields that still hold our value get "
-        "what they held before; what people changed since stays theirs.",
-    ),
-    _job(
-        verify_op,
-        "crm_5_verify",
-        f"{_READS} Compares {ORG} with what it accepted, and mends nothing.",
-    ),
-)
+def jobs(org: str) -> tuple[dg.JobDefinition, ...]:
+    """The five jobs, each description beginning with whether it writes, and where."""
+    reads, writes = "Writes nothing.", f"WRITES TO {org}."
+    return (
+        _job(
+            check_op,
+            "crm_1_check",
+            f"{reads} Says whether {org} has the fields, rights and limits that the "
+            "mapping needs, and what to do where it has not.",
+        ),
+        _job(
+            plan_op,
+            "crm_2_plan",
+            f"{reads} Says what would change in {org} for some days, or for the whole "
+            "last month: one run, one plan. Its id is what crm_3_apply asks for.",
+        ),
+        _job(
+            apply_op,
+            "crm_3_apply",
+            f"{writes} Carries out one plan that is still true; refuses when the org, "
+            "the mapping, the rows or the CRM's values changed since.",
+        ),
+        _job(
+            undo_op,
+            "crm_4_undo",
+            f"{writes} Takes an applied plan back: fields that still hold our value "
+            "get what they held before; what people changed since stays theirs.",
+        ),
+        _job(
+            verify_op,
+            "crm_5_verify",
+            f"{reads} Compares {org} with what it accepted, and mends nothing.",
+        ),
+    )
+
+
+JOBS = jobs(environment.org() or "the CRM that is set up")

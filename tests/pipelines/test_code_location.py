@@ -14,7 +14,7 @@ from journeyport import tables
 from journeyport.schema import Layout
 from journeyport.state import State, windows
 from journeyport.state.windows import WalkedDay
-from pipelines import catalogue, nightly
+from pipelines import catalogue, conformed, crm_jobs, nightly
 from pipelines.definitions import defs
 
 ROOT = Path(__file__).parents[2]
@@ -114,13 +114,66 @@ def test_nothing_can_be_pointed_elsewhere_in_the_launchpad():
     assert not getattr(site["config"].config_type, "fields", {})
 
 
-def test_the_checks_stop_what_comes_after_them():
-    (checks,) = [
-        one for one in defs.asset_checks if isinstance(one, dg.AssetChecksDefinition)
-    ]
-    for spec in checks.check_specs:
-        assert spec.blocking
-        assert spec.description
+def test_the_guards_stop_what_comes_after_them_and_no_other_check_does():
+    for checks in defs.asset_checks:
+        for spec in checks.check_specs:
+            assert spec.blocking is (checks is conformed.checks)
+            assert spec.description
+
+
+def test_every_asset_has_an_owner_a_group_a_kind_and_a_description():
+    for name, spec in specs().items():
+        assert spec.owners, name
+        assert spec.group_name != "default", name
+        assert spec.kinds, name
+        assert spec.description, name
+
+
+def test_what_analysts_open_in_the_morning_has_a_deadline():
+    deadlined = {name for name, spec in specs().items() if spec.freshness_policy}
+    assert deadlined == {"engagements", "customers", "warehouse"}
+
+
+def test_every_column_of_a_daily_table_leads_back_to_what_landed():
+    for table in tables.DAILY:
+        shown = catalogue.lineage(table, [tables.RAW_ENGAGEMENTS])
+        deps = shown["dagster/column_lineage"].value.deps_by_column
+        sourced = {column.name for column in table.columns if column.source}
+        assert sourced <= set(deps), table.name
+        raw = set(tables.RAW_ENGAGEMENTS.names)
+        assert {dep.column_name for one in deps.values() for dep in one} <= raw
+
+
+def test_the_crm_s_jobs_say_first_whether_they_write_and_where():
+    first = {job.name: job.description.split(". ")[0] for job in crm_jobs.jobs("acme")}
+    assert first == {
+        "crm_1_check": "Writes nothing",
+        "crm_2_plan": "Writes nothing",
+        "crm_3_apply": "WRITES TO acme",
+        "crm_4_undo": "WRITES TO acme",
+        "crm_5_verify": "Writes nothing",
+    }
+
+
+def test_a_job_asks_for_what_to_do_and_why_and_for_nothing_else():
+    asked = {}
+    for name in (*(job.name for job in crm_jobs.JOBS), "release_day"):
+        fields = defs.resolve_job_def(name).run_config_schema.config_type.fields
+        (step,) = fields["ops"].config_type.fields.values()
+        config = step.config_type.fields.get("config")
+        asked[name] = set(getattr(config.config_type, "fields", ()) if config else ())
+        given = fields["resources"].config_type.fields
+        for resource in given.values():
+            inner = resource.config_type.fields["config"].config_type
+            assert not getattr(inner, "fields", {})
+    assert asked == {
+        "crm_1_check": set(),
+        "crm_2_plan": {"days", "reason"},
+        "crm_3_apply": {"plan_id", "reason", "confirm"},
+        "crm_4_undo": {"plan_id", "reason"},
+        "crm_5_verify": set(),
+        "release_day": {"account", "day", "reason", "who"},
+    }
 
 
 def test_the_schedule_ships_stopped():
