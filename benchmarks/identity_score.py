@@ -20,7 +20,12 @@ With `--own-mail`, e-mail addresses that several people use are made each person
 the trouble is then the switchboard, the shared phones and the typos alone. Without it,
 the generator's shared mailboxes and wrongly chosen records stay in.
 
-Beside it: plain connected components over all values, and over all but the weak ones.
+Beside it: plain connected components over all values, and over all but the weak ones;
+with `--splink`, splink's deterministic linking (a rule per identifier type, on DuckDB,
+and its clustering) over the same two sets, in a virtual environment of its own.
+
+How account ids are mistyped (`--typing`) decides how often a slip is somebody else's
+id, since the generator numbers people one after another; the figures say how often.
 """
 
 import argparse
@@ -39,6 +44,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from identity_splink import clusters
 
 from journeyport.identity.config import STRENGTHS, load_config
 from journeyport.identity.evidence import gather, weigh
@@ -50,6 +56,9 @@ REGIONS = ("DE", "US")
 ACCOUNTS = ("ABCDEF", "GHIJKL")
 CONFIG = load_config()
 Identifier = tuple[str, str]
+TYPING = ("mixed", "dropped", "doubled", "replaced")
+"""How an account id is mistyped: one digit left out, typed twice, or another digit in
+its place; mixed: each of the three alike often."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,7 @@ class Trouble:
     switchboard: float = 0.05
     shared: float = 0.10
     typos: float = 0.01
+    typing: str = "mixed"
     own_mail: bool = False
 
 
@@ -141,23 +151,28 @@ def troubled(people: People, trouble: Trouble, seed: int) -> People:
             values = values - set(called) | {("phoneNumbers", number)}
         for kind, value in sorted(values):
             if kind == "accountIds" and chance.random() < trouble.typos:
-                wrong = _mistyped(value, chance)
+                wrong = _mistyped(value, chance, trouble.typing)
                 values = values - {(kind, value)} | {(kind, wrong)}
         carried[name] = frozenset(values)
     return People(people.account, carried, people.started, people.person)
 
 
-def _mistyped(value: str, chance: random.Random) -> str:
-    """A digit left out, typed twice, or another one: a third of the typos each."""
+def _mistyped(value: str, chance: random.Random, typing: str) -> str:
+    """The value with one slip: see TYPING."""
     place = chance.randrange(2, len(value))
-    typed = chance.choice(("", value[place] * 2, chance.choice("0123456789")))
-    return value[:place] + typed + value[place + 1 :]
+    here = value[place]
+    slips = {
+        "dropped": "",
+        "doubled": here * 2,
+        "replaced": chance.choice([one for one in "0123456789" if one != here]),
+    }
+    kind = chance.choice(tuple(slips)) if typing == "mixed" else typing
+    return value[:place] + slips[kind] + value[place + 1 :]
 
 
 def ours(people: People) -> tuple[dict[str, Hashable], dict[str, int]]:
     """Our customers per engagement, and how many engagements of each resolution."""
-    evidence = _evidence(people)
-    weights = weigh(evidence, CONFIG, people.account, {"loyaltyCards": "STRONG"})
+    evidence, weights = _weighed(people)
     outcome = settle(evidence, weights, Rulings())
     names = evidence.engagements.to_pylist()
     labels = outcome.engagement_label.tolist()
@@ -170,8 +185,7 @@ def ours(people: People) -> tuple[dict[str, Hashable], dict[str, int]]:
 
 def plain(people: People, *, weak: bool) -> dict[str, Hashable]:
     """Connected components over all values, or over all but the weak ones."""
-    evidence = _evidence(people)
-    weights = weigh(evidence, CONFIG, people.account, {"loyaltyCards": "STRONG"})
+    evidence, weights = _weighed(people)
     kept = (weights.strength > 0) | weak
     kept &= ~weights.blocked
     rows = kept[evidence.row_value]
@@ -184,6 +198,11 @@ def plain(people: People, *, weak: bool) -> dict[str, Hashable]:
     seen = np.unique(evidence.row_engagement[rows]).tolist()
     names = evidence.engagements.to_pylist()
     return {names[number]: int(label[number]) for number in seen}
+
+
+def _weighed(people: People):  # noqa: ANN202 - a private shortcut
+    evidence = _evidence(people)
+    return evidence, weigh(evidence, CONFIG, people.account, {"loyaltyCards": "STRONG"})
 
 
 def _evidence(people: People):  # noqa: ANN202 - a private shortcut
@@ -266,6 +285,9 @@ def scored(people: People, put: dict[str, Hashable]) -> dict[str, int]:
         by_customer[customer].add(people.person[name])
     can = decidable(people)
     sure = {name: customer for name, customer in put.items() if name in can}
+    sure_by_customer = defaultdict(set)
+    for name, customer in sure.items():
+        sure_by_customer[customer].add(people.person[name])
     groups = {name: group for name, group in can.items() if group is not None}
     return {
         "together_of_all": _pairs(put.values()),
@@ -275,6 +297,7 @@ def scored(people: People, put: dict[str, Hashable]) -> dict[str, int]:
         "decidable": _pairs(groups.values()),
         "found": _pairs((groups[name], put[name]) for name in groups if name in put),
         "people_in_worst": max(map(len, by_customer.values()), default=0),
+        "decidable_in_worst": max(map(len, sure_by_customer.values()), default=0),
     }
 
 
@@ -294,10 +317,13 @@ def summed(parts: list[dict[str, int]]) -> dict[str, float]:
         "pairs_together": total["together"],
         "pairs_decidable": total["decidable"],
         "people_in_worst_customer": max(part["people_in_worst"] for part in parts),
+        "of_decidable_engagements": max(part["decidable_in_worst"] for part in parts),
     }
 
 
-def score(engagements: int, seed: int, trouble: Trouble) -> dict[str, object]:
+def score(
+    engagements: int, seed: int, trouble: Trouble, *, splink: bool
+) -> dict[str, object]:
     """All figures of one configuration."""
     with tempfile.TemporaryDirectory(prefix="identity-") as folder:
         everybody = [
@@ -307,12 +333,15 @@ def score(engagements: int, seed: int, trouble: Trouble) -> dict[str, object]:
     mine = [ours(people) for people in everybody]
     resolutions = sum((Counter(counts) for _, counts in mine), Counter())
     both = list(zip(everybody, mine, strict=True))
+    peers = beside(everybody) if splink else {}
+    hit = sum(clashing(people) for people in everybody)
     return {
         "configuration": {
             "engagements": engagements,
             "seed": seed,
             **vars(trouble),
         },
+        "typos_that_are_somebodys_id": hit,
         "resolutions": {kind.name: resolutions[kind.name] for kind in Resolution},
         "ambiguous_share": round(resolutions["AMBIGUOUS"] / engagements, 4),
         "journeyport": summed([scored(people, put) for people, (put, _) in both]),
@@ -322,7 +351,41 @@ def score(engagements: int, seed: int, trouble: Trouble) -> dict[str, object]:
         "components": summed(
             [scored(people, plain(people, weak=True)) for people in everybody]
         ),
+        **peers,
     }
+
+
+def clashing(people: People) -> int:
+    """Engagements with an account id that most engagements say is another's."""
+    holders: dict[Identifier, Counter[str]] = defaultdict(Counter)
+    for name, values in people.carried.items():
+        for value in values:
+            if value[0] == "accountIds":
+                holders[value][people.person[name]] += 1
+    return sum(
+        holder.total() - max(holder.values())
+        for holder in holders.values()
+        if len(holder) > 1
+    )
+
+
+def beside(everybody: list[People]) -> dict[str, object]:
+    """Deterministic linking by splink, over all values and over all but weak ones."""
+    found: dict[str, object] = {}
+    for name, weak in (("splink_without_weak", False), ("splink", True)):
+        parts = []
+        for people in everybody:
+            evidence, weights = _weighed(people)
+            kept = np.flatnonzero(((weights.strength > 0) | weak) & ~weights.blocked)
+            usable = {evidence.name(number) for number in kept.tolist()}
+            carried = {
+                engagement: sorted(values & usable)
+                for engagement, values in people.carried.items()
+                if values & usable
+            }
+            parts.append(scored(people, clusters(carried)))
+        found[name] = summed(parts)
+    return found
 
 
 def main() -> None:
@@ -333,11 +396,20 @@ def main() -> None:
     parser.add_argument("--switchboard", type=float, default=0.05)
     parser.add_argument("--shared", type=float, default=0.10)
     parser.add_argument("--typos", type=float, default=0.01)
+    parser.add_argument("--typing", choices=TYPING, default="mixed")
+    parser.add_argument("--splink", action="store_true")
     parser.add_argument("--own-mail", action="store_true")
     parser.add_argument("--out", type=Path)
     chosen = parser.parse_args()
-    trouble = Trouble(chosen.switchboard, chosen.shared, chosen.typos, chosen.own_mail)
-    text = json.dumps(score(chosen.engagements, chosen.seed, trouble), indent=2)
+    trouble = Trouble(
+        chosen.switchboard,
+        chosen.shared,
+        chosen.typos,
+        chosen.typing,
+        chosen.own_mail,
+    )
+    figures = score(chosen.engagements, chosen.seed, trouble, splink=chosen.splink)
+    text = json.dumps(figures, indent=2)
     if chosen.out:
         chosen.out.write_text(text + os.linesep)
     print(text)
