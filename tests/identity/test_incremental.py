@@ -11,6 +11,7 @@ from journeyport.identity.index import FILE
 
 NIGHTS = 6
 SEEDS = int(os.environ.get("NIGHT_SEEDS", "3"))
+"""The soak asks for many more."""
 POOL = (
     [f"a{n}" for n in range(7)]
     + [f"e{n}" for n in range(9)]

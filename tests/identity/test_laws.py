@@ -13,7 +13,7 @@ from journeyport.identity import load_config
 
 CONFIG = load_config()
 EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "60"))
-"""Per law; `make soak` asks for many more."""
+"""Per law; the soak asks for many more."""
 LAW = settings(
     max_examples=EXAMPLES,
     deadline=None,
