@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
-from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from pipelines.resources import Site
 from pipelines.words import in_words
@@ -66,6 +65,9 @@ upkeep_schedule = dg.ScheduleDefinition(
 
 def forget(instance: dg.DagsterInstance, before: datetime) -> tuple[int, int]:
     """Forget runs that ended before an instant; how many, and how many as old stay."""
+    # Late: it loads what makes storages, which no code location needs.
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
     shown = _shown(instance)
     gone = kept = 0
     for run_id in list(_old(instance, before)):
