@@ -7,6 +7,7 @@ no JSON line; what is said is decided by the commands.
 import json
 import sys
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,11 +16,16 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
+
+_HOUR = 3600.0
 
 said = Console(stderr=True, highlight=False, soft_wrap=True)
 """For people, beside a JSON line."""
@@ -39,6 +45,24 @@ def report(document: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def ending(seconds: float, now: datetime | None = None) -> str:
+    """When what takes so much longer will end, in this machine's time."""
+    now = now or datetime.now().astimezone()
+    end = now + timedelta(seconds=seconds)
+    form = "%H:%M" if end.date() == now.date() else "%Y-%m-%d %H:%M"
+    return f"until about {end:{form}}"
+
+
+class _End(ProgressColumn):
+    """When a part will end, going on as it did in the last hour."""
+
+    max_refresh = 1.0
+
+    def render(self, task: Task) -> Text:
+        left = task.time_remaining
+        return Text(ending(left) if left else "")
+
+
 class Bars:
     """Progress bars, one per part of the work, on standard error."""
 
@@ -49,7 +73,9 @@ class Bars:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            _End(),
             console=said,
+            speed_estimate_period=_HOUR,
             transient=True,
             disable=not said.is_terminal,
         )

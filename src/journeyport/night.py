@@ -7,7 +7,7 @@ step looks there and ends the run red. Each step is what one asset calls.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
@@ -160,12 +160,18 @@ class Landed:
     def told(self) -> dict[str, Any]:
         """For the one line that a command ends with."""
         landings = [one for report in self.reports.values() for one in report.days]
+        loads = {
+            account: asdict(report.backlog)
+            for account, report in self.reports.items()
+            if isinstance(report, NightReport) and report.backlog.left
+        }
         return {
             "calls": sum(sum(one.calls.values()) for one in self.reports.values()),
             "rows": sum(one.rows for one in landings),
             "new_versions": sum(one.new_versions for one in landings),
             "windows": sum(one.windows for one in landings),
             "account_days": dict(Counter(one.status for one in landings)),
+            **({"load": loads} if loads else {}),
         }
 
 

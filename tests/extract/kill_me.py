@@ -1,26 +1,34 @@
-"""Walks two days in a process that kills itself, as kill -9 would, at the nth write."""
+"""Exports two days in processes that kill themselves, as kill -9 would, at a write.
+
+A line of JSON, [folder, the write to die at; 0: none], makes one such process, which
+is forked from this one before any thread was started: importing everything anew would
+take longer than the export. A line of JSON tells how it ended.
+"""
 
 import json
 import os
 import signal
 import sys
 from datetime import date, timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 from live_service import ACCOUNT, NOW
 
-from journeyport import extract
+from journeyport import night
 from journeyport.client import AccountAccess, SourceClient, SourceConfig
 from journeyport.clock import SetClock
 from journeyport.extract import ExtractOptions
 from journeyport.lake import Lake
+from journeyport.lake.files import Draft
+from journeyport.normalise import AccountRules
 from journeyport.state import State
 
 DAYS = [date(2026, 3, 13), date(2026, 3, 14)]
 
 
-def main():
-    folder, known, kill_at = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+def export(folder, known, kill_at):
+    """Land two days, make their tables, certify them; die on the way."""
     writes = iter(range(1, 10**9))
 
     def count():
@@ -29,16 +37,15 @@ def main():
             os.kill(os.getpid(), signal.SIGKILL)
         return number
 
-    lake, state = Lake(f"{folder}/lake"), State(f"sqlite:///{folder}/state.db")
-    append = lake.append_raw
+    keep = Draft.keep
 
-    def append_raw(*arguments):
+    def counted(draft):
         count()  # before the file is there
-        info = append(*arguments)
+        keep(draft)
         count()  # after it, before the state knows
-        return info
 
-    lake.append_raw = append_raw
+    Draft.keep = counted
+    lake, state = Lake(f"{folder}/lake"), State(f"sqlite:///{folder}/state.db")
 
     @sa.event.listens_for(state.engine, "before_cursor_execute")
     def _before(_connection, _cursor, statement, *_rest):
@@ -48,23 +55,48 @@ def main():
     access = AccountAccess(
         ACCOUNT, known["client_id"], known["client_secret"], known["app_key"]
     )
-    clock = SetClock(NOW)
-    with SourceClient(SourceConfig(known["url"], (access,)), clock) as source:
-        report = extract.land(
+    options = ExtractOptions(settle=timedelta(minutes=1), window_rows=20, concurrency=2)
+    run = night.Run(lake, state, SetClock(NOW), f"run-{kill_at}")
+    with SourceClient(SourceConfig(known["url"], (access,)), run.clock) as source:
+        landed = night.land(
+            run,
             source,
-            lake,
-            state,
-            account=ACCOUNT,
+            accounts=[ACCOUNT],
             days=DAYS,
-            run_id=f"run-{kill_at}",
-            clock=clock,
-            options=ExtractOptions(
-                settle=timedelta(minutes=1), window_rows=40, concurrency=2
-            ),
+            options=options,
+            strengths={},
         )
+    night.conform(
+        run,
+        rules=[AccountRules(ACCOUNT)],
+        days=DAYS,
+        strengths={},
+        policy=options.policy.hash,
+        landed=landed,
+    )
     state.close()
-    statuses = [one.status for one in report.days]
-    sys.stdout.write(json.dumps({"writes": next(writes) - 1, "statuses": statuses}))
+    statuses = [one.status for one in landed.reports[ACCOUNT].days]
+    return {"writes": next(writes) - 1, "statuses": statuses}
+
+
+def main():
+    known = json.loads(sys.argv[1])
+    for line in sys.stdin:
+        folder, kill_at = json.loads(line)
+        told = Path(folder, "told.json")
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                told.write_text(json.dumps(export(folder, known, kill_at)))
+                code = 0
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        document = json.loads(told.read_text()) if code == 0 else None
+        sys.stdout.write(json.dumps([code, document]) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

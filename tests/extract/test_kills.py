@@ -9,10 +9,24 @@ import pytest
 from kill_me import DAYS
 from live_service import ACCOUNT, serving
 
+from journeyport import extract
 from journeyport.lake import Lake
-from journeyport.state import State, windows
+from journeyport.state import State, pending, windows
+from journeyport.tables import DAILY, LINEAGE
 
 SCRIPT = Path(__file__).with_name("kill_me.py")
+
+
+class Killer:
+    """Exports into folders, in processes that die at a write."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def export(self, folder, kill_at=0):
+        self.process.stdin.write(json.dumps([str(folder), kill_at]) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
 
 
 @pytest.fixture(scope="module")
@@ -21,60 +35,75 @@ def live(tmp_path_factory):
         yield running
 
 
-def walk(live, folder, kill_at=0):
+@pytest.fixture(scope="module")
+def killer(live):
     known = {**live.accounts[ACCOUNT], "url": live.url}
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder), json.dumps(known), str(kill_at)],
-        capture_output=True,
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT), json.dumps(known)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=False,
-    )
-    return done.returncode, json.loads(done.stdout) if done.stdout else None
+    ) as process:
+        yield Killer(process)
+        process.stdin.close()
+
+
+@pytest.fixture(scope="module")
+def whole(killer, tmp_path_factory):
+    """What an export that nobody kills comes to, and how many writes it takes."""
+    folder = tmp_path_factory.mktemp("whole")
+    code, told = killer.export(folder)
+    assert code == 0
+    return content(folder), told["writes"]
 
 
 def content(folder):
-    """What the lake holds, lineage left out; each version once."""
+    """What the lake holds, lineage left out: raw versions, each once, and tables."""
     lake = Lake(folder / "lake")
-    rows = [
+    raw = sorted(
         (row["engagement_id"], row["content_hash"], row["payload"])
         for day in DAYS
         for row in lake.read_raw(ACCOUNT, day).to_pylist()
-    ]
-    return sorted(rows)
+    )
+    tables = {}
+    for table in DAILY:
+        data = lake.read(table.name)
+        kept = [one.name for one in table.columns if one.origin is not LINEAGE]
+        tables[table.name] = sorted(map(repr, data.select(kept).to_pylist()))
+    return raw, tables
 
 
-def killed_and_walked_again(live, folder, kill_at):
+def killed_and_exported_again(killer, folder, kill_at):
     folder.mkdir()
-    code, _ = walk(live, folder, kill_at)
+    code, _ = killer.export(folder, kill_at)
     assert code == -9, f"not killed at write {kill_at}"
-    code, told = walk(live, folder)
+    code, told = killer.export(folder)
     assert code == 0
     assert told["statuses"] == ["PROVED", "PROVED"]
-    state = State(f"sqlite:///{folder / 'state.db'}")
+    lake, state = Lake(folder / "lake"), State(f"sqlite:///{folder / 'state.db'}")
     assert windows.unfinished(state, ACCOUNT, DAYS[0]) is None
+    assert not pending.of(state, ACCOUNT)
+    for day in DAYS:
+        assert extract.verify_certificate(lake, state, ACCOUNT, day).ok
     state.close()
     return content(folder)
 
 
 def test_a_kill_at_any_write_leaves_nothing_that_a_new_start_does_not_mend(
-    live, tmp_path
+    live, killer, whole, tmp_path
 ):
-    (tmp_path / "whole").mkdir()
-    code, told = walk(live, tmp_path / "whole")
-    assert code == 0
-    whole = content(tmp_path / "whole")
-    assert {key for key, *_ in whole} == live.truth(DAYS).keys()
-    for kill_at in range(2, told["writes"], max(1, told["writes"] // 4)):
-        mended = killed_and_walked_again(live, tmp_path / f"k{kill_at}", kill_at)
-        assert mended == whole, f"killed at write {kill_at}"
+    held, writes = whole
+    assert {key for key, *_ in held[0]} == live.truth(DAYS).keys()
+    assert len(held[1]["engagements"]) == len(live.truth(DAYS))
+    for kill_at in range(2, writes, max(1, writes // 5)):
+        mended = killed_and_exported_again(killer, tmp_path / f"k{kill_at}", kill_at)
+        assert mended == held, f"killed at write {kill_at}"
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_a_kill_at_every_single_write_is_mended(live, tmp_path):
-    (tmp_path / "whole").mkdir()
-    _, told = walk(live, tmp_path / "whole")
-    whole = content(tmp_path / "whole")
-    for kill_at in range(1, told["writes"] + 1):
-        mended = killed_and_walked_again(live, tmp_path / f"k{kill_at}", kill_at)
-        assert mended == whole, f"killed at write {kill_at}"
+def test_a_kill_at_every_single_write_is_mended(killer, whole, tmp_path):
+    held, writes = whole
+    for kill_at in range(1, writes + 1):
+        mended = killed_and_exported_again(killer, tmp_path / f"k{kill_at}", kill_at)
+        assert mended == held, f"killed at write {kill_at}"

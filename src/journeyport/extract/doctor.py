@@ -61,6 +61,7 @@ class Estimate:
         hours: at the rate a run starts with.
         bytes_sent: over the network, before compression.
         bytes_kept: in the lake.
+        budget: calls a run may make; None: no limit.
     """
 
     first: date
@@ -70,13 +71,24 @@ class Estimate:
     hours: float
     bytes_sent: int
     bytes_kept: int
+    budget: int | None = None
+
+    @property
+    def nights(self) -> int | None:
+        """Runs it takes within the budget of each; None: no limit."""
+        return self.budget and math.ceil(self.calls / self.budget)
 
     @property
     def line(self) -> str:
         """As one line of text."""
+        runs = (
+            f"{self.nights:,} runs of JOURNEYPORT_CALL_BUDGET, "
+            if self.budget is not None
+            else ""
+        )
         return (
             f"{self.first} to {self.last}: {self.engagements:,} engagements, about "
-            f"{self.calls:,} calls, {self.hours:.1f} hours at the starting rate, "
+            f"{self.calls:,} calls, {runs}{self.hours:.1f} hours at the starting rate, "
             f"{self.bytes_sent / 1e6:,.0f} MB sent, {self.bytes_kept / 1e6:,.0f} MB "
             "kept"
         )
@@ -279,6 +291,7 @@ class _Doctor:
             hours=calls / rate / 3600,
             bytes_sent=int(total * size),
             bytes_kept=int(total * size * _KEPT) + days * _KEPT_DAY,
+            budget=self.source.config.budget,
         )
 
     def _find(self, what: str, holds: bool | None, told: str) -> None:

@@ -5,6 +5,7 @@ watch-list, the audit with the days it found differing, and the rotation. What a
 orchestrator calls per account is `nightly`; each part can be called on its own.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -28,6 +29,22 @@ from journeyport.state import State, windows
 _DONE = {windows.PROVED, windows.RELEASED}
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """How far the load of an account's closed days is.
+
+    Attributes:
+        done: closed days since the first one that are proved, or were released.
+        left: those that are not.
+        ends_on: when none is left if every night does as much as this one did, one
+            more day closing each night; None: nothing is left, or no end is in sight.
+    """
+
+    done: int
+    left: int
+    ends_on: date | None = None
+
+
 @dataclass
 class NightReport:
     """What a night's extraction of one account came to.
@@ -39,6 +56,7 @@ class NightReport:
         audited: what the audit counted; None where the night ended before.
         purged: account-days from which deleted documents were purged.
         calls: calls made, by purpose; repeated ones and tokens included.
+        backlog: how far the load of the account's history is.
         failure: what ended the night early; None: nothing did.
     """
 
@@ -48,6 +66,7 @@ class NightReport:
     audited: AuditReport | None = None
     purged: list[tuple[str, date]] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
+    backlog: Backlog = field(default_factory=lambda: Backlog(0, 0))
     failure: JourneyportError | None = None
 
     @property
@@ -98,6 +117,7 @@ def nightly(
     before = source.tally.by_purpose.copy()
     today = source.now()[0].date()
     opening = open_account(source, lake, account, [today], chosen)
+    left = backlog(state, account, opening.end, chosen).left
     night = _Night(
         source, lake, state, account, run_id, clock, chosen, opening, progress, report
     )
@@ -106,6 +126,7 @@ def nightly(
     except JourneyportError as error:
         report.failure = error
     report.calls = dict(source.tally.by_purpose - before)
+    report.backlog = backlog(state, account, opening.end, chosen, before=left)
     return report
 
 
@@ -123,8 +144,7 @@ def nightly_days(
         end: the frozen end.
         options: look-back and first day.
     """
-    # The day in which the end lies; at midnight sharp, the day that just closed.
-    open_day = (end - timedelta(microseconds=1)).date()
+    open_day = _open_day(end)
     start = open_day - timedelta(days=1 + options.lookback_days)
     if options.first_day is not None:
         start = max(start, min(options.first_day, open_day))
@@ -136,6 +156,35 @@ def nightly_days(
         for day in _range(first, start - timedelta(days=1))
         if known.get(day) not in _DONE
     ]
+
+
+def backlog(
+    state: State,
+    account: str,
+    end: datetime,
+    options: ExtractOptions,
+    before: int | None = None,
+) -> Backlog:
+    """How far the load of the account's closed days is, and when it should end.
+
+    Args:
+        state: the state.
+        account: the account.
+        end: the frozen end.
+        options: the first day.
+        before: how many days were left when the night began.
+    """
+    known = {walked.day: walked.status for walked in windows.days_of(state, account)}
+    open_day = _open_day(end)
+    first = options.first_day or min(known, default=open_day)
+    days = _range(first, open_day - timedelta(days=1))
+    done = sum(known.get(day) in _DONE for day in days)
+    left = len(days) - done
+    a_night = 0 if before is None else before - left - 1
+    ends_on = None
+    if left and a_night > 0:
+        ends_on = open_day + timedelta(days=math.ceil(left / a_night))
+    return Backlog(done, left, ends_on)
 
 
 @dataclass
@@ -182,16 +231,17 @@ class _Night:
             options=options,
             skip=self._walked,
         )
-        self._land(self.report.audited.differing)
+        self._land(self.report.audited.differing, "audited")
         self._stop_at(self.report.audited.failure)
         now = self.clock.now()
-        self._land(rotation(self.state, self.account, now, options, self._walked))
+        due = rotation(self.state, self.account, now, options, self._walked)
+        self._land(due, "rotation")
 
     @property
     def _walked(self) -> list[date]:
         return [one.day for one in self.report.days]
 
-    def _land(self, days: Sequence[date]) -> None:
+    def _land(self, days: Sequence[date], what: str = "") -> None:
         begun = [day for day in days if day_bounds(day)[0] < self.opening.end]
         if not begun:
             return
@@ -204,7 +254,7 @@ class _Night:
             run_id=self.run_id,
             clock=self.clock,
             options=self.options,
-            progress=self.progress,
+            progress=_part(self.progress, what),
             opening=self.opening,
         )
         self.report.landings.append(landing)
@@ -213,6 +263,18 @@ class _Night:
     def _stop_at(self, failure: JourneyportError | None) -> None:
         if failure is not None:
             raise failure
+
+
+def _part(progress: Progress | None, what: str) -> Progress | None:
+    """Progress under a name of its own: each part counts its own days."""
+    if progress is None or not what:
+        return progress
+    return lambda name, done, total: progress(f"{name} {what}", done, total)
+
+
+def _open_day(end: datetime) -> date:
+    """The day in which the end lies; at midnight sharp, the day that just closed."""
+    return (end - timedelta(microseconds=1)).date()
 
 
 def _range(first: date, last: date) -> list[date]:
