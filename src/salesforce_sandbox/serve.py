@@ -89,6 +89,8 @@ def _server(
         lifespan="off",
         log_level="critical",
         access_log=False,
+        # A client that pauses longer than this may meet a connection just closed.
+        timeout_keep_alive=120,
         timeout_graceful_shutdown=2,
     )
     return _Server(config, listening)

@@ -110,6 +110,14 @@ def test_a_broken_off_job_is_taken_up_by_its_id(approved, sandbox):
     assert job.object_name in {"Contact", "JP_Engagement__c"}
 
 
+def test_a_job_whose_opening_was_not_heard_is_opened_again(approved, sandbox):
+    bulk(approved)
+    fault = {"kind": "lost_answer", "path": "/jobs/ingest", "method": "POST"}
+    sandbox.admin("POST", "/faults", fault)
+    assert approved.night().applied.status == "APPLIED"
+    assert in_step(approved)
+
+
 def test_rows_a_failed_job_left_go_out_all_the_same(approved, sandbox):
     bulk(approved)
     sandbox.admin("POST", "/faults", {"kind": "job_failed", "rows": 1})

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import requests
 from simple_salesforce.api import Salesforce
 from simple_salesforce.bulk2 import Operation as BulkOperation
 from simple_salesforce.exceptions import SalesforceExpiredSession
@@ -58,12 +59,17 @@ def renewed(sf: Salesforce, object_name: str, call: str, *args: Any) -> Any:
 
 
 def open_job(sf: Salesforce, object_name: str, key: str, operation: Operation) -> str:
-    """Open a job and return its id."""
+    """Open a job and return its id.
+
+    It may be asked for twice: a job that nobody fills never runs.
+    """
     try:
         return _opened(sf, object_name, key, operation)
     except SalesforceExpiredSession:
         sf._refresh_session()  # noqa: SLF001 - the library offers no other way
-        return _opened(sf, object_name, key, operation)
+    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+        pass  # a connection that the other side had closed, or an answer torn off
+    return _opened(sf, object_name, key, operation)
 
 
 def _opened(sf: Salesforce, object_name: str, key: str, operation: Operation) -> str:
