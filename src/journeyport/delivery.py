@@ -148,7 +148,10 @@ def load(
     account_days: Iterable[tuple[str, date]] | None,
     shrink_limit: float,
 ) -> LoadReport:
-    """Bring the warehouse to where the lake is.
+    """Bring the warehouse to where the lake is, but for what is held back.
+
+    Days that may not be delivered keep what the warehouse has of them, whichever days
+    are asked for: the snapshots, which are loaded whole, hold rows of them all.
 
     Args:
         run: the run.
@@ -159,7 +162,6 @@ def load(
     Raises:
         NotProvedError: not one of the account-days may be delivered.
     """
-    whole = account_days is None
     wanted = list(_all(run) if account_days is None else account_days)
     passed = check(run, wanted, shrink_limit=shrink_limit).fit
     if wanted and not passed:
@@ -171,7 +173,8 @@ def load(
         run.lake,
         url,
         # None lets the warehouse say itself which files it does not have yet.
-        days=None if whole and len(passed) == len(wanted) else passed,
+        days=None if account_days is None else passed,
+        except_days={*wanted, *_unproved_days(run)} - {*passed},
         state=run.state,
         run_id=run.run_id,
         clock=run.clock,
@@ -294,7 +297,13 @@ def publish_crm(run: Run, url: str) -> None:
     crm.publish(run.lake, run.state, run_id=run.run_id)
     extract.publish(run.lake, run.state, run.run_id)
     warehouse.load(
-        run.lake, url, days=[], state=run.state, run_id=run.run_id, clock=run.clock
+        run.lake,
+        url,
+        days=[],
+        except_days=_unproved_days(run),
+        state=run.state,
+        run_id=run.run_id,
+        clock=run.clock,
     )
 
 
@@ -406,6 +415,11 @@ def _unproved(account: str, day: date, checked: Checked) -> str:
         f"{day} of account {account} is held back: it could not be proved complete; "
         "export it again, or release it with a reason."
     )
+
+
+def _unproved_days(run: Run) -> list[tuple[str, date]]:
+    """The account-days of the lake without a certificate that lets them pass."""
+    return [key for key in _all(run) if _status(run, *key) not in DELIVERABLE]
 
 
 def _all(run: Run) -> list[tuple[str, date]]:

@@ -63,7 +63,7 @@ class Target:
             yield connection
         engine.dispose()
 
-    def rows(self) -> dict[str, list[tuple]]:
+    def rows(self, tables: list[str] | None = None) -> dict[str, list[tuple]]:
         """Each table's rows over the columns that count, in a fixed order."""
         dialect = DIALECTS[self.name]
         with self.connection() as connection:
@@ -73,6 +73,7 @@ class Target:
                     BY_NAME[name], dialect.fetch(connection, sa.select(target))
                 )
                 for name, target in Catalogue(dialect).tables.items()
+                if tables is None or name in tables
             }
 
     def execute(self, statement: str) -> list[tuple]:

@@ -1,8 +1,9 @@
 """The warehouse: loading it from the lake, verifying it, views and roles.
 
 What is where: `loading` batches and transactions, `difference` one table's changes,
-`catalogue` what is ours in the target, `views` and `roles` what readers need,
-`verifying` the comparison. A kind of warehouse is an entry of `dialect`:
+`files` the lake's side, `holding` what is kept back, `catalogue` what is ours in the
+target, `views` and `roles` what readers need, `verifying` the comparison. A kind of
+warehouse is an entry of `dialect`:
 `duckdb_file`, `postgresql`, listed in `targets`.
 """
 

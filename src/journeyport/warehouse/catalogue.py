@@ -70,6 +70,15 @@ class File:
         return date.fromisoformat(self.day)
 
 
+@dataclass(frozen=True)
+class Held:
+    """A file of the lake when it was loaded: its digest, rows delivered, tombstones."""
+
+    sha256: str
+    rows: int
+    tombstones: str
+
+
 class Catalogue:
     """The target's tables, as declared and as they are.
 
@@ -116,12 +125,13 @@ class Catalogue:
         """Whether journeyport ever loaded into this schema."""
         return sa.inspect(connection).has_table(MADE, schema=self.schema)
 
-    def present(self, connection: sa.Connection) -> set[str]:
-        """Names of the delivered tables that are there and ours."""
+    def present(self, connection: sa.Connection) -> dict[str, str]:
+        """What we made and is there: tables and views, with what was declared."""
         if not self.exists(connection):
-            return set()
-        listed = connection.scalars(sa.select(self.made.c.name)).all()
-        return set(listed) & self._reflected(connection).keys()
+            return {}
+        there = self._reflected(connection)
+        listed = connection.execute(sa.select(self.made.c.name, self.made.c.declared))
+        return {name: declared for name, declared in listed if name in there}
 
     def prepare(
         self, connection: sa.Connection, tables: Iterable[str], now: datetime
@@ -196,12 +206,6 @@ class Catalogue:
         ]
         connection.execute(sa.insert(self.made), rows)
 
-    def view_made(self, connection: sa.Connection, name: str) -> str | None:
-        """The digest of the view as we made it last; None: never, or it is gone."""
-        listed = sa.select(self.made.c.declared).where(self.made.c.name == name)
-        there = name in self._reflected(connection, name)
-        return connection.scalar(listed) if there else None
-
     def note_view(
         self, connection: sa.Connection, name: str, digest: str, now: datetime
     ) -> None:
@@ -229,23 +233,22 @@ class Catalogue:
             if name in wanted
         }
 
-    def files(
-        self, connection: sa.Connection, tombstones: str
-    ) -> dict[File, tuple[str, int]]:
-        """SHA-256 and rows of every file that the warehouse holds as it is."""
-        present = self.present(connection)
-        if not present:
-            return {}
+    def files(self, connection: sa.Connection) -> dict[File, Held]:
+        """Every file that the warehouse holds, as it was when it was loaded."""
         held = self.held.c
         rows = connection.execute(
             sa.select(
-                held.table_name, held.account_id, held.day, held.sha256, held.row_count
-            ).where(held.tombstones == tombstones)
+                held.table_name,
+                held.account_id,
+                held.day,
+                held.sha256,
+                held.row_count,
+                held.tombstones,
+            )
         )
         return {
-            File(name, account, day): (digest, count)
-            for name, account, day, digest, count in rows
-            if name in present  # somebody may have dropped the table since
+            File(name, account, day): Held(digest, count, tombstones)
+            for name, account, day, digest, count, tombstones in rows
         }
 
     def note_files(
@@ -288,14 +291,6 @@ class Catalogue:
         rows = sa.select(*(stage.c[name] for name in columns))
         connection.execute(sa.insert(held).from_select(list(columns), rows))
         self.dialect.unstage(connection, stage)
-
-    def modes(self, connection: sa.Connection) -> dict[File, str]:
-        """How tombstones were treated in each file."""
-        held = self.held.c
-        rows = connection.execute(
-            sa.select(held.table_name, held.account_id, held.day, held.tombstones)
-        )
-        return {File(name, account, day): mode for name, account, day, mode in rows}
 
 
 class AddColumn(sa.schema.ExecutableDDLElement):

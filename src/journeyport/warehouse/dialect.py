@@ -49,11 +49,14 @@ class Dialect:
         stage: makes the (temporary) table and fills it by the bulk path. It is gone
             when the transaction ends, or by `unstage`.
         unstage: takes a staged table away, for the next one of that name.
+        append: adds rows to a table that is there, by the bulk path.
         fetch: the rows of a SELECT as Arrow.
+        take: deletes the rows of a table where a condition holds; these columns of
+            them as Arrow.
         storable: the rows as this database is able to hold them.
         upsert: from table, column names, SELECT and key to the statement that inserts
             rows or writes over those with the same key; needs the key's unique index.
-            None: changed rows are deleted and inserted again.
+            None: changed rows are always deleted and inserted again.
         indexes: gives a new table the indexes that its loads and readers need.
         failure: what an error of the driver means; None: not known.
     """
@@ -64,7 +67,11 @@ class Dialect:
     snapshot: Callable[[sa.Connection], None]
     stage: Callable[[sa.Connection, sa.Table, pa.Table], None]
     unstage: Callable[[sa.Connection, sa.Table], None]
+    append: Callable[[sa.Connection, sa.Table, pa.Table], None]
     fetch: Callable[[sa.Connection, sa.Select[tuple[object, ...]]], pa.Table]
+    take: Callable[
+        [sa.Connection, sa.Table, sa.ColumnElement[bool], Sequence[str]], pa.Table
+    ]
     storable: Callable[[pa.Table], pa.Table]
     upsert: Upsert | None
     indexes: Callable[[Table, sa.Table], None]

@@ -3,10 +3,15 @@
 A row's hash covers its key and its content. So the difference of two sets of rows is
 the difference of two sets of hashes, and only rows that are new to the warehouse ever
 travel there.
+
+Few changes in a large table are written over the rows that are there, one write each.
+Where much of a table changes, the old rows are deleted and the new ones go straight
+into the table by the bulk path: that takes a third of the time, and no staging.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
@@ -20,6 +25,15 @@ from journeyport.warehouse.dialect import Dialect
 from journeyport.warehouse.report import Counts
 
 HASH = "_row_hash"
+
+_OLD = 1 << 32
+"""What an old row counts where keys are counted; a new one counts 1."""
+
+BULK_ROWS = 10_000
+"""So many rows at the least before changed ones are deleted and inserted again."""
+
+BULK_SHARE = 0.05
+"""And more than this share of the table's rows; below it a row is one write."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,10 @@ class Place:
         table: the declaration.
         target: the table there.
         days: the spans; None: the whole table.
+        elsewhere: spans beside these in which rows may stand that the lake now holds
+            in these: those that the warehouse has in another state than the lake.
+        apart: condition of rows that are left as they are; None: there are none.
+        rows: how many rows the table holds there, about.
     """
 
     connection: sa.Connection
@@ -81,11 +99,15 @@ class Place:
     table: Table
     target: sa.Table
     days: Sequence[Span] | None
+    elsewhere: Sequence[Span] = ()
+    apart: sa.ColumnElement[bool] | None = None
+    rows: int = 0
 
     @property
     def inside(self) -> sa.ColumnElement[bool]:
-        """Whether a row lies in the spans."""
-        return inside(self.target, self.days)
+        """Whether a row lies in the spans and is not left as it is."""
+        here = inside(self.target, self.days)
+        return here if self.apart is None else here & ~self.apart
 
     def hashes(self, where: sa.ColumnElement[bool]) -> pa.Array:
         """The hashes of the rows that are there."""
@@ -116,53 +138,93 @@ def deliver(place: Place, data: pa.Table, *, rewrite: bool = False) -> Counts:
     same = Counts(deleted=removed, unchanged=len(data) - len(fresh))
     if not len(fresh) and not len(gone):
         return same
-    _check_keys(place.table, data, fresh)
-    connection, dialect = place.connection, place.dialect
-    stage = _staged(place.target, "stage", data.schema.names)
-    old = _staged(place.target, "gone", [HASH])
-    if len(fresh):
-        dialect.stage(connection, stage, dialect.storable(fresh))
-        moved = _moved(place, stage)
-        if len(moved):
-            gone = pa.concat_arrays([gone, moved])
-            place = replace(place, days=None)
-    if len(gone):
-        dialect.stage(connection, old, pa.table({HASH: gone}))
-    written = _write(place, stage, old, len(fresh), len(gone))
-    # Not after an error: the transaction is over then, and the staged tables with it.
-    if len(fresh):
-        dialect.unstage(connection, stage)
-    if len(gone):
-        dialect.unstage(connection, old)
-    return same + written
+    touched = _touched(place.table, data, fresh)
+    stale = place.inside
+    moved = _moved(place, fresh)
+    if len(moved):
+        gone, stale = pa.concat_arrays([gone, moved]), sa.true()
+    if not len(gone):
+        _replaced(place.table, touched)
+        place.dialect.append(place.connection, place.target, _storable(place, fresh))
+        return same + Counts(inserted=len(fresh))
+    with _staged(place, "gone", pa.table({HASH: gone})) as old:
+        stale &= place.target.c[HASH].in_(sa.select(old.c[HASH]))
+        if not len(fresh):
+            place.connection.execute(sa.delete(place.target).where(stale))
+            return same + Counts(deleted=len(gone))
+        if place.dialect.upsert is None or _is_much(place, fresh):
+            replaced = _insert_again(place, stale, touched, fresh)
+        else:
+            _replaced(place.table, touched)
+            with _staged(place, "stage", _storable(place, fresh)) as stage:
+                replaced = _write_over(place, stale, stage, len(gone))
+    inserted, deleted = len(fresh) - replaced, len(gone) - replaced
+    return same + Counts(inserted, replaced, deleted)
+
+
+def _is_much(place: Place, fresh: pa.Table) -> bool:
+    return len(fresh) >= BULK_ROWS and len(fresh) > BULK_SHARE * place.rows
+
+
+def _storable(place: Place, data: pa.Table) -> pa.Table:
+    return place.dialect.storable(data)
 
 
 def _among(values: pa.Array | pa.ChunkedArray, known: object) -> pa.Array:
     return pc.is_in(values, value_set=known)
 
 
-def _check_keys(table: Table, data: pa.Table, fresh: pa.Table) -> None:
-    """A key that stands twice has at least one row that is new."""
-    if "engagement_id" in table.key:
-        touched = _among(data.column("engagement_id"), fresh.column("engagement_id"))
-        data = data.filter(touched)
-    keys = data.select(list(table.key)).group_by(list(table.key)).aggregate([])
-    twice = len(data) - len(keys)
+def _touched(table: Table, data: pa.Table, fresh: pa.Table) -> pa.Table:
+    """The keys among which a new row's key may stand twice."""
+    if "engagement_id" in table.key and 2 * len(fresh) < len(data):
+        data = data.filter(
+            _among(data.column("engagement_id"), fresh.column("engagement_id"))
+        )
+    return data.select(list(table.key))
+
+
+def _replaced(table: Table, keys: pa.Table, old: pa.Table | None = None) -> int:
+    """How many of the keys are among the old ones; a null equals a null.
+
+    Raises:
+        ContractError: a key stands twice.
+    """
+    sides = [(keys, 1)] if old is None else [(keys, 1), (old, _OLD)]
+    rows = pa.concat_tables(
+        [
+            side.append_column(
+                "_times", pa.repeat(pa.scalar(one, pa.int64()), len(side))
+            )
+            for side, one in sides
+        ],
+        promote_options="permissive",
+    )
+    times = rows.group_by(list(table.key)).aggregate([("_times", "sum")])
+    found = times.column("_times_sum").to_numpy()
+    new = found % _OLD > 0
+    twice = len(keys) - int(new.sum())
     if twice:
         raise ContractError(
             f"{table.name} holds {twice} rows of the lake whose key stands there "
             "already; normalise the days delivered again, and report it if it stays."
         )
+    return int((new & (found >= _OLD)).sum())
 
 
-def _staged(target: sa.Table, what: str, names: Sequence[str]) -> sa.Table:
-    return sa.Table(
+@contextmanager
+def _staged(place: Place, what: str, data: pa.Table) -> Iterator[sa.Table]:
+    target = place.target
+    stage = sa.Table(
         f"{what}_{target.name}",
         sa.MetaData(),
-        *(sa.Column(name, target.c[name].type) for name in names),
+        *(sa.Column(name, target.c[name].type) for name in data.schema.names),
         prefixes=["TEMPORARY"],
         postgresql_on_commit="DROP",
     )
+    place.dialect.stage(place.connection, stage, data)
+    yield stage
+    # Not after an error: the transaction is over then, and the staged table with it.
+    place.dialect.unstage(place.connection, stage)
 
 
 def _same_key(table: Table, left: sa.Table, right: sa.Table) -> sa.ColumnElement[bool]:
@@ -177,52 +239,45 @@ def _same_key(table: Table, left: sa.Table, right: sa.Table) -> sa.ColumnElement
     )
 
 
-def _moved(place: Place, stage: sa.Table) -> pa.Array:
+def _moved(place: Place, fresh: pa.Table) -> pa.Array:
     """Hashes of rows, outside the spans, of engagements that are inside now."""
-    if place.days is None:
+    if not place.elsewhere or not len(fresh):
         return pa.array([], pa.string())
-    target = place.target
-    here = (
-        sa.select(stage.c.engagement_id)
-        .where(stage.c.engagement_id == target.c.engagement_id)
-        .where(stage.c.account_id == target.c.account_id)
-        .exists()
-    )
-    return place.hashes(here & ~place.inside)
+    target, whose = place.target, ["account_id", "engagement_id"]
+    ids = fresh.select(whose).group_by(whose).aggregate([])
+    with _staged(place, "here", ids) as here:
+        known = sa.and_(*(here.c[name] == target.c[name] for name in whose))
+        is_here = sa.select(here.c.engagement_id).where(known).exists()
+        return place.hashes(inside(target, place.elsewhere) & is_here)
 
 
-def _write(
-    place: Place, stage: sa.Table, old: sa.Table, fresh: int, gone: int
-) -> Counts:
-    """Put the staged rows in place of the old ones."""
+def _insert_again(
+    place: Place, stale: sa.ColumnElement[bool], keys: pa.Table, fresh: pa.Table
+) -> int:
+    """Delete the old rows, insert the new ones; how many of them had a key there."""
     connection, target = place.connection, place.target
-    names = [column.name for column in stage.columns]
-    rows = sa.select(*(stage.c[name] for name in names))
-    insert = sa.insert(target).from_select(names, rows)
-    stale = target.c[HASH].in_(sa.select(old.c[HASH])) & place.inside
-    clear = sa.delete(target).where(stale)
-    if not gone:
-        connection.execute(insert)
-        return Counts(fresh)
-    if not fresh:
-        connection.execute(clear)
-        return Counts(deleted=gone)
-    match = _same_key(place.table, target, stage)
-    upsert = place.dialect.upsert
-    if upsert is None:
-        joined = sa.select(sa.func.count()).select_from(target.join(stage, match))
-        replaced = connection.scalar(joined.where(stale)) or 0
-        connection.execute(clear)
-        connection.execute(insert)
-    elif all(place.table.column(name).required for name in place.table.key):
-        connection.execute(upsert(target, names, rows, place.table.key))
+    old = place.dialect.take(connection, target, stale, place.table.key)
+    replaced = _replaced(place.table, keys, old)
+    place.dialect.append(connection, target, _storable(place, fresh))
+    return replaced
+
+
+def _write_over(
+    place: Place, stale: sa.ColumnElement[bool], stage: sa.Table, gone: int
+) -> int:
+    """Write the new rows over those with their key, delete the rest; how many."""
+    connection, target, upsert = place.connection, place.target, place.dialect.upsert
+    key, names = place.table.key, [column.name for column in stage.columns]
+    rows, clear = sa.select(*stage.columns), sa.delete(target).where(stale)
+    if upsert is not None and all(place.table.column(name).required for name in key):
+        connection.execute(upsert(target, names, rows, key))
         # What was written over has another hash now.
-        replaced = gone - connection.execute(clear).rowcount
-    else:
-        content = {name: stage.c[name] for name in names if name not in place.table.key}
-        update = sa.update(target).values(content).where(match)
-        replaced = connection.execute(update).rowcount
-        connection.execute(clear)
-        known = sa.select(sa.literal(1)).select_from(target).where(match).exists()
-        connection.execute(sa.insert(target).from_select(names, rows.where(~known)))
-    return Counts(fresh - replaced, replaced, gone - replaced)
+        return gone - connection.execute(clear).rowcount
+    match = _same_key(place.table, target, stage)
+    content = {name: stage.c[name] for name in names if name not in key}
+    update = sa.update(target).values(content).where(match)
+    replaced = connection.execute(update).rowcount
+    connection.execute(clear)
+    known = sa.select(sa.literal(1)).select_from(target).where(match).exists()
+    connection.execute(sa.insert(target).from_select(names, rows.where(~known)))
+    return replaced

@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -129,6 +130,16 @@ def _unstage(connection: sa.Connection, table: sa.Table) -> None:
     _raw(connection).unregister(table.name)
 
 
+def _append(connection: sa.Connection, table: sa.Table, data: pa.Table) -> None:
+    new = sa.table(
+        f"new_{table.name}", *(sa.column(name) for name in data.schema.names)
+    )
+    names = data.schema.names
+    _raw(connection).register(new.name, data)
+    connection.execute(sa.insert(table).from_select(names, sa.select(*new.columns)))
+    _raw(connection).unregister(new.name)
+
+
 def _raw(connection: sa.Connection) -> duckdb.DuckDBPyConnection:
     return cast("duckdb.DuckDBPyConnection", connection.connection.driver_connection)
 
@@ -140,6 +151,18 @@ def _fetch(
     data: pa.Table = result.cursor.to_arrow_table()
     result.close()
     return data
+
+
+def _take(
+    connection: sa.Connection,
+    table: sa.Table,
+    where: sa.ColumnElement[bool],
+    names: Sequence[str],
+) -> pa.Table:
+    # DELETE … RETURNING takes twenty times as long as the two.
+    found = _fetch(connection, sa.select(*(table.c[n] for n in names)).where(where))
+    connection.execute(sa.delete(table).where(where))
+    return found
 
 
 def _as_it_is(data: pa.Table) -> pa.Table:
@@ -222,7 +245,9 @@ DUCKDB = Dialect(
     snapshot=_guard,
     stage=_stage,
     unstage=_unstage,
+    append=_append,
     fetch=_fetch,
+    take=_take,
     storable=_as_it_is,
     upsert=None,
     indexes=_no_indexes,

@@ -1,34 +1,34 @@
 """Loading: batches of account-days, each in one transaction over all tables.
 
 What differs within a table is worked out in `difference`; which files of the lake a
-batch holds, retries and the report are decided here.
+batch holds, retries and the report are decided here; what is held back, in `holding`.
 """
 
 import hashlib
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from journeyport.arrow import row_hashes
 from journeyport.clock import Clock
 from journeyport.errors import ArgumentError, StaleError
-from journeyport.lake import Lake
+from journeyport.lake import Lake, Manifest
 from journeyport.schema import Layout, Table
 from journeyport.state import State
 from journeyport.state.leases import Lease, held
 from journeyport.state.warehouse import record_delivery
 from journeyport.tables import BY_NAME
-from journeyport.warehouse.catalogue import DELIVERED, Catalogue, File
+from journeyport.warehouse.catalogue import DELIVERED, Catalogue, File, Held
 from journeyport.warehouse.difference import Place, deliver, spans
+from journeyport.warehouse.files import read_file, without_tombstones
+from journeyport.warehouse.holding import Withheld
 from journeyport.warehouse.ledger import publish_ledger
 from journeyport.warehouse.report import Counts, LoadReport, merged
 from journeyport.warehouse.targets import failure, opened
@@ -50,6 +50,7 @@ class _Wanted:
     """What the caller asked for."""
 
     tables: tuple[Table, ...]
+    except_days: frozenset[tuple[str, date]]
     tombstones: str
     rewrite: bool
     clock: Clock
@@ -78,6 +79,7 @@ def load(
     progress: Progress | None = None,
     schema: str | None = None,
     tables: Sequence[str] | None = None,
+    except_days: Iterable[tuple[str, date]] = (),
     tombstones: str = "delete",
     rewrite: bool = False,
     attempts: int = ATTEMPTS,
@@ -96,6 +98,8 @@ def load(
         progress: told what was done, of how much.
         schema: schema in the target; None: the connection's own.
         tables: names of the tables to load; None: all but raw.
+        except_days: account-days that are held back. What the warehouse has of them
+            stays as it is, in the snapshots too: see `holding`.
         tombstones: `delete`, or `flag` to keep deleted engagements as rows.
         rewrite: write every row of the days and tables anew, so that values altered
             by hand are healed too.
@@ -113,7 +117,15 @@ def load(
         raise ArgumentError(
             f"tombstones can be 'delete' or 'flag', not {tombstones!r}."
         )
-    wanted = _Wanted(chosen(tables), tombstones, rewrite, clock, attempts, batch_rows)
+    wanted = _Wanted(
+        chosen(tables),
+        frozenset(except_days),
+        tombstones,
+        rewrite,
+        clock,
+        attempts,
+        batch_rows,
+    )
     started = time.monotonic()
     with ExitStack() as stack:
         lease = None
@@ -179,6 +191,8 @@ class _Session:
         self.catalogue = catalogue
         self.wanted = wanted
         self.lease = lease
+        self.withheld = Withheld(lake, wanted.except_days)
+        self.manifests: dict[tuple[str, date], Manifest | None] = {}
         self.retries = 0
         self.days: set[tuple[str, date]] = set()
         self.batches = 0
@@ -218,14 +232,22 @@ class _Session:
             self.retries += 1
             time.sleep(random.uniform(0, 0.2 * 2**attempt))  # noqa: S311 - a pause
 
-    def _held(self) -> dict[File, tuple[str, int]]:
+    def _held(self) -> dict[File, Held]:
+        """The files the warehouse holds, treated as is wished now."""
         with self.engine.connect() as connection:
-            return self.catalogue.files(connection, self.wanted.tombstones)
+            present = self.catalogue.present(connection)
+            held = self.catalogue.files(connection) if present else {}
+        return {
+            file: facts
+            for file, facts in held.items()
+            # Somebody may have dropped the table since.
+            if file.table in present and facts.tombstones == self.wanted.tombstones
+        }
 
     def _plan(
         self,
         days: Sequence[tuple[str, date]] | None,
-        held: Mapping[File, tuple[str, int]],
+        held: Mapping[File, Held],
     ) -> tuple[list[_Batch], dict[str, Counts]]:
         """The files to compare, in batches; and the rows of those left out."""
         batches = [_Batch()]
@@ -233,11 +255,12 @@ class _Session:
         for files in self._files(days):
             same = set()
             for file, (digest, _) in files.items():
-                known, rows = held.get(file, ("", 0))
-                named = days is not None and file.day
-                if known == digest and not self.wanted.rewrite and not named:
+                known = held.get(file)
+                if known is None or known.sha256 != digest or self.wanted.rewrite:
+                    continue
+                if days is None or not file.day:
                     same.add(file)
-                    unchanged[file.table] = unchanged.get(file.table, 0) + rows
+                    unchanged[file.table] = unchanged.get(file.table, 0) + known.rows
             chosen = {file: facts for file, facts in files.items() if file not in same}
             rows = sum(rows for _, rows in chosen.values())
             if batches[-1].files and batches[-1].rows + rows > self.wanted.batch_rows:
@@ -260,8 +283,8 @@ class _Session:
                 for day in self.lake.days(account)
             ]
         for account, day in days if daily else ():
-            manifest = self.lake.manifest(account, day)
-            if manifest is not None:
+            manifest = self._manifest(account, day)
+            if manifest is not None and (account, day) not in self.wanted.except_days:
                 yield {
                     File(name, account, day.isoformat()): (facts.sha256, facts.rows)
                     for name, facts in manifest.tables.items()
@@ -276,6 +299,12 @@ class _Session:
                     whole[File(table.name)] = (facts.sha256, facts.rows)
         yield whole
 
+    def _manifest(self, account: str, day: date) -> Manifest | None:
+        key = (account, day)
+        if key not in self.manifests:
+            self.manifests[key] = self.lake.manifest(account, day)
+        return self.manifests[key]
+
     def _load(self, batch: _Batch, *, last: bool) -> dict[str, Counts]:
         """One transaction: all of the batch, or nothing."""
         now = self.wanted.clock.now()
@@ -285,67 +314,79 @@ class _Session:
             self.catalogue.dialect.guard(connection)
             names = [table.name for table in self.wanted.tables]
             self.catalogue.prepare(connection, names, now)
+            held = self.catalogue.files(connection)
             for table in self.wanted.tables:
                 files = [file for file in batch.files if file.table == table.name]
                 if files and self.lease is not None:
                     self.lease.renew()
                 if files:
-                    counts[table.name] = self._table(
-                        connection, table, batch, files, rows
-                    )
+                    with self._place(connection, table, files, held) as place:
+                        data = pa.concat_tables(
+                            self._read(table, batch, file, rows) for file in files
+                        )
+                        counts[table.name] = deliver(
+                            place, data, rewrite=self.wanted.rewrite
+                        )
             noted = {
-                file: (digest, rows[file]) for file, (digest, _) in batch.files.items()
+                file: (digest, rows[file])
+                for file, (digest, _) in batch.files.items()
+                if not self.withheld.concerns(BY_NAME[file.table])
             }
             self.catalogue.note_files(connection, noted, self.wanted.tombstones, now)
             if last:
                 make_views(connection, self.catalogue, now)
         return counts
 
-    def _table(
+    @contextmanager
+    def _place(
         self,
         connection: sa.Connection,
         table: Table,
-        batch: _Batch,
         files: Sequence[File],
-        rows: dict[File, int],
-    ) -> Counts:
-        parts = []
-        for file in files:
-            part = self._read(table, file, batch.files[file][1])
-            rows[file] = len(part)
-            parts.append(part)
-        daily = table.layout is Layout.DAILY
+        held: Mapping[File, Held],
+    ) -> Iterator[Place]:
+        """Where the files go: a table, or the days that they are."""
+        dialect, target = self.catalogue.dialect, self.catalogue.tables[table.name]
+        there = {
+            file: facts for file, facts in held.items() if file.table == table.name
+        }
         place = Place(
             connection,
-            self.catalogue.dialect,
+            dialect,
             table,
-            self.catalogue.tables[table.name],
-            spans([(file.account, file.date) for file in files]) if daily else None,
+            target,
+            days=None,
+            rows=sum(facts.rows for facts in there.values()),
         )
-        return deliver(place, pa.concat_tables(parts), rewrite=self.wanted.rewrite)
+        if table.layout is Layout.DAILY:
+            days = spans([(file.account, file.date) for file in files])
+            moved_from = [
+                (file.account, file.date)
+                for file, facts in there.items()
+                if file not in files and self._digest(file) != facts.sha256
+            ]
+            yield replace(place, days=days, elsewhere=spans(moved_from))
+        else:
+            with self.withheld.apart(connection, dialect, table, target) as apart:
+                yield replace(place, apart=apart)
 
-    def _read(self, table: Table, file: File, rows: int) -> pa.Table:
+    def _digest(self, file: File) -> str | None:
+        """The SHA-256 of a daily file in the lake."""
+        manifest = self._manifest(file.account, file.date)
+        facts = manifest.tables.get(file.table) if manifest else None
+        return facts.sha256 if facts else None
+
+    def _read(
+        self, table: Table, batch: _Batch, file: File, rows: dict[File, int]
+    ) -> pa.Table:
         data = read_file(self.lake, table, file)
-        if len(data) != rows:
+        if len(data) != batch.files[file][1]:
             raise StaleError(
                 f"{table.name} changed in the lake while it was being loaded; start "
                 "the load again when the other run has ended."
             )
-        return without_tombstones(data, self.wanted.tombstones)
-
-
-def read_file(lake: Lake, table: Table, file: File) -> pa.Table:
-    """A file of the lake as the warehouse takes it: every row with its hash."""
-    if file.day:
-        return lake.read_day(table.name, file.account, file.date)
-    data = lake.read_snapshot(table.name)
-    if "_row_hash" in data.schema.names:
+        data = without_tombstones(data, self.wanted.tombstones)
+        if not file.day:
+            data = self.withheld.without(table, data)
+        rows[file] = len(data)
         return data
-    return data.append_column("_row_hash", row_hashes(BY_NAME[table.name], data))
-
-
-def without_tombstones(data: pa.Table, tombstones: str) -> pa.Table:
-    """The rows without those of deleted engagements, unless they are only flagged."""
-    if tombstones == "flag" or "is_deleted" not in data.schema.names:
-        return data
-    return data.filter(pc.invert(data.column("is_deleted")))

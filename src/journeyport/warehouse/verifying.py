@@ -13,9 +13,10 @@ from journeyport.arrow import row_hashes
 from journeyport.errors import SettingsError
 from journeyport.lake import Lake
 from journeyport.schema import Layout, Table
-from journeyport.warehouse.catalogue import Catalogue, File
+from journeyport.warehouse.catalogue import Catalogue, File, Held
 from journeyport.warehouse.difference import HASH, inside, spans
-from journeyport.warehouse.loading import chosen, read_file, without_tombstones
+from journeyport.warehouse.files import read_file, without_tombstones
+from journeyport.warehouse.loading import chosen
 from journeyport.warehouse.report import Difference, VerifyReport
 from journeyport.warehouse.targets import failure, opened
 
@@ -97,7 +98,7 @@ class _Session:
         self.connection = connection
         self.catalogue = catalogue
         self.deep = deep
-        self.modes: Mapping[File, str] = {}
+        self.held: Mapping[File, Held] = {}
         self.rows = 0
 
     def run(self, wanted: Sequence[Table], progress: Progress | None) -> VerifyReport:
@@ -107,7 +108,7 @@ class _Session:
                 "journeyport; load it first, or correct the URL."
             )
         present = self.catalogue.present(self.connection)
-        self.modes = self.catalogue.modes(self.connection)
+        self.held = self.catalogue.files(self.connection)
         found: list[Difference] = []
         absent: list[str] = []
         for number, table in enumerate(wanted):
@@ -183,7 +184,8 @@ class _Session:
 
     def _read(self, table: Table, file: File) -> pa.Table:
         data = read_file(self.lake, table, file)
-        return without_tombstones(data, self.modes.get(file, "delete"))
+        held = self.held.get(file)
+        return without_tombstones(data, held.tombstones if held else "delete")
 
     def _compared(
         self,

@@ -19,24 +19,17 @@ def make_views(connection: sa.Connection, catalogue: Catalogue, now: datetime) -
     """
     present = catalogue.present(connection)
     for name, (needs, select) in _definitions(catalogue.tables).items():
-        if needs <= present:
-            text = str(select.compile(dialect=connection.dialect))
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            if catalogue.view_made(connection, name) != digest:
-                _make(connection, catalogue, name, select)
-                catalogue.note_view(connection, name, digest, now)
-
-
-def _make(
-    connection: sa.Connection,
-    catalogue: Catalogue,
-    name: str,
-    select: sa.Select[Any],
-) -> None:
-    view = sa.CreateView(select, name, schema=catalogue.schema)
-    if catalogue.view_made(connection, name) is not None:
-        connection.execute(sa.DropView(view.table, if_exists=True))
-    connection.execute(view)
+        if not needs <= present.keys():
+            continue
+        text = str(select.compile(dialect=connection.dialect))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if present.get(name) == digest:
+            continue
+        view = sa.CreateView(select, name, schema=catalogue.schema)
+        if name in present:
+            connection.execute(sa.DropView(view.table, if_exists=True))
+        connection.execute(view)
+        catalogue.note_view(connection, name, digest, now)
 
 
 def _definitions(tables: Mapping[str, sa.Table]) -> dict[str, _View]:

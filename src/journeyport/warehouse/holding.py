@@ -1,0 +1,101 @@
+"""What is held back: account-days whose rows must not reach the warehouse yet.
+
+The daily tables of such a day are simply not loaded. The snapshots are written over all
+days, so there the rows that come from the days held back are left as the warehouse has
+them: rows of their engagements, and rows of customers who are known by nothing else.
+A customer known by other days too is delivered as the lake knows it, counts included.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from journeyport.lake import Lake
+from journeyport.schema import Layout, Table
+from journeyport.tables import ENGAGEMENT_CUSTOMERS
+from journeyport.warehouse.dialect import Dialect
+from journeyport.warehouse.difference import Span, inside, spans
+
+
+class Withheld:
+    """The account-days held back, and what of the snapshots comes from them.
+
+    Args:
+        lake: the lake.
+        days: the account-days.
+    """
+
+    def __init__(self, lake: Lake, days: frozenset[tuple[str, date]]) -> None:
+        self.lake = lake
+        self.spans = spans(list(days))
+
+    @cached_property
+    def customers(self) -> pa.Array:
+        """The customers known by the days held back alone."""
+        rows = self.lake.read_snapshot(ENGAGEMENT_CUSTOMERS.name)
+        held = _within(rows, self.spans)
+        ids = rows.column("customer_id")
+        known = ids.filter(pc.invert(held)).drop_null()
+        found = pc.unique(ids.filter(held).drop_null())
+        return found.filter(pc.invert(pc.is_in(found, value_set=known)))
+
+    def concerns(self, table: Table) -> bool:
+        """Whether some rows of a snapshot may be held back."""
+        return bool(
+            self.spans
+            and table.layout is Layout.SNAPSHOT
+            and {"start_date", "customer_id"} & set(table.names)
+        )
+
+    def without(self, table: Table, data: pa.Table) -> pa.Table:
+        """The rows of a snapshot that may be delivered."""
+        if not self.concerns(table):
+            return data
+        if "start_date" in table.names:
+            held = _within(data, self.spans)
+        else:
+            held = pc.is_in(data.column("customer_id"), value_set=self.customers)
+        return data.filter(pc.invert(held))
+
+    @contextmanager
+    def apart(
+        self,
+        connection: sa.Connection,
+        dialect: Dialect,
+        table: Table,
+        target: sa.Table,
+    ) -> Iterator[sa.ColumnElement[bool] | None]:
+        """The condition of the rows in the warehouse that are left as they are."""
+        if not self.concerns(table):
+            yield None
+        elif "start_date" in table.names:
+            yield inside(target, self.spans)
+        else:
+            name = "customer_id"
+            stage = sa.Table(
+                f"held_{target.name}",
+                sa.MetaData(),
+                sa.Column(name, target.c[name].type),
+                prefixes=["TEMPORARY"],
+                postgresql_on_commit="DROP",
+            )
+            dialect.stage(connection, stage, pa.table({name: self.customers}))
+            same = stage.c[name] == target.c[name]
+            yield sa.select(stage.c[name]).where(same).exists()
+            dialect.unstage(connection, stage)
+
+
+def _within(data: pa.Table, of: list[Span]) -> pa.ChunkedArray:
+    found = pa.chunked_array([pa.nulls(len(data), pa.bool_()).fill_null(False)])
+    account, start = data.column("account_id"), data.column("start_date")
+    for span in of:
+        late = pc.greater_equal(start, pa.scalar(span.low, start.type))
+        early = pc.less(start, pa.scalar(span.high, start.type))
+        here = pc.and_(pc.equal(account, span.account), pc.and_(late, early))
+        found = pc.or_(found, here)
+    return found
