@@ -6,6 +6,7 @@ from collections.abc import Generator
 import pytest
 
 LONGEST = (
+    "tests/operations/",
     "tests/demo/",
     "tests/pipelines/",
     "tests/warehouse/",

@@ -4,9 +4,12 @@ Webserver and daemon are two processes on loopback; neither has a log-in, so nei
 listens anywhere else.
 """
 
+import fcntl
 import os
+import subprocess
 import time
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -87,7 +90,39 @@ def _prepared(site: Deployment, environ: Mapping[str, str]) -> dict[str, str]:
         f"{PREFIX}SALESFORCE_DOMAIN": settings.salesforce_domain or "",
         f"{PREFIX}USER_HEADER": settings.user_header,
     }
-    return dict(environ) | early | ({f"{PREFIX}DAGSTER_URL": url} if url else {})
+    early |= {f"{PREFIX}DAGSTER_URL": url} if url else {}
+    ours = dict(environ) | early
+    _up_to_date(folder, ours)
+    return ours
+
+
+def _up_to_date(folder: Path, environ: Mapping[str, str]) -> None:
+    """Make or migrate Dagster's storage, before several processes do so at once.
+
+    Raises:
+        PermanentError: it cannot be made.
+    """
+    release = version("dagster")
+    mark = folder / ".storage"
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if mark.exists() and mark.read_text() == release:
+            return
+        with said.status("Preparing Dagster's storage …"):
+            done = subprocess.run(  # noqa: S603  our own program, no shell
+                [rehearsal.script("dagster"), "instance", "migrate"],
+                env=dict(environ),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        if done.returncode != 0:
+            lines = done.stderr.strip().splitlines() or ["it said nothing"]
+            raise PermanentError(
+                f"Dagster's storage could not be prepared ({lines[-1].strip()}); check "
+                f"{folder} and JOURNEYPORT_DAGSTER_URL."
+            )
+        mark.write_text(release)
 
 
 def _programs(port: int) -> dict[str, list[str]]:

@@ -1,0 +1,373 @@
+"""Nights launched by ticks of the schedule, through a real daemon, under a set clock.
+
+Every process of the daemon has its clock set: daemon, code server and runs. They tick,
+and follow a file when somebody moves it. The source's clock is moved with them. What
+comes of disturbed nights is compared with the same nights undisturbed, from cron.
+"""
+
+import contextlib
+import http.client
+import json
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dagster as dg
+import duckdb
+import httpx
+import pytest
+
+from journeyport import instance, rehearsal
+from journeyport.lake import Lake
+from journeyport.processes import Children, free_port
+from journeyport.tables import DAILY, SNAPSHOTS
+
+SET_CLOCK = '''
+"""Sets this process's clock, and follows the file that says what it is."""
+import json, os, threading, time, types
+from datetime import UTC, datetime
+import grpc, grpc._channel, grpc._common, grpc._server, time_machine
+
+FILE = os.environ["SET_CLOCK"]
+
+def set_to(text):
+    at, when = json.loads(text)
+    return datetime.fromtimestamp(at + time.monotonic() - when, UTC)
+
+seen = open(FILE).read()
+clock = time_machine.travel(set_to(seen), tick=True).start()
+time.time()  # it begins to tick when it is first looked at
+# Deadlines are handed to gRPC's core, which keeps the machine's time.
+real = types.SimpleNamespace(**vars(time))
+real.time = time_machine.escape_hatch.time.time
+grpc._channel.time = grpc._common.time = grpc._server.time = real
+
+def follow():
+    global seen
+    while True:
+        text = open(FILE).read()
+        if text != seen:
+            clock.move_to(set_to(text))
+            seen = text
+        time.sleep(0.05)
+
+threading.Thread(target=follow, daemon=True).start()
+'''
+
+DONE = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
+BY_SCHEDULE = {"dagster/schedule_name": "nightly"}
+
+
+class Gate:
+    """Stands before a server and passes on what it is asked, unless it is closed.
+
+    Args:
+        behind: the server's address.
+
+    Attributes:
+        closed_to: whatever has this in its path is answered `status`; empty: all of
+            it; None: nothing.
+        status: what it is answered.
+    """
+
+    def __init__(self, behind: str) -> None:
+        self.closed_to: str | None = None
+        self.status = 503
+        gate, netloc = self, urlsplit(behind).netloc
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def pass_on(self):
+                size = int(self.headers.get("content-length") or 0)
+                body = self.rfile.read(size)
+                if gate.closed_to is not None and gate.closed_to in self.path:
+                    return self.answer(gate.status, [], b"{}")
+                door = http.client.HTTPConnection(netloc, timeout=60)
+                try:
+                    door.request(self.command, self.path, body, dict(self.headers))
+                    answer = door.getresponse()
+                    said = answer.read()
+                    skipped = {"content-length", "transfer-encoding", "connection"}
+                    headers = [
+                        (name, value)
+                        for name, value in answer.getheaders()
+                        if name.lower() not in skipped
+                    ]
+                    return self.answer(answer.status, headers, said)
+                finally:
+                    door.close()
+
+            do_GET = do_POST = do_PATCH = do_DELETE = pass_on  # noqa: N815
+
+            def answer(self, status, headers, body):
+                self.send_response_only(status)
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@dataclass
+class House:
+    """A source, a CRM, a home, and the daemon over them; all under one clock."""
+
+    folder: Path
+    stage: rehearsal.Stage
+    environ: dict[str, str]
+    source: Gate
+    org: Gate
+    kept: dg.DagsterInstance
+
+    @property
+    def home(self) -> Path:
+        return Path(self.environ["JOURNEYPORT_HOME"])
+
+    @property
+    def clock(self) -> Path:
+        return self.folder / "clock.json"
+
+    def tell_source(self, path: str, **document) -> dict:
+        said = (self.stage.home / "logs" / "source.log").read_text().splitlines()
+        admin = next(json.loads(line) for line in said if line.startswith("{"))
+        with httpx.Client(trust_env=False) as http_client:
+            answer = http_client.post(admin["admin_url"] + path, json=document)
+        return answer.raise_for_status().json()
+
+    def set_clock(self, at: datetime) -> None:
+        self.tell_source("/clock", now=at.isoformat())
+        aside = self.clock.with_suffix(".new")
+        aside.write_text(json.dumps([at.timestamp(), time.monotonic()]))
+        aside.replace(self.clock)
+
+    def arrive_late(self, day: date, count: int, account: str = "ABCDEF") -> None:
+        noon = f"{day}T11:00:00Z"
+        self.tell_source(
+            "/changes", account=account, action="back-date", count=count, start=noon
+        )
+
+    def dagster(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        workspace = str(instance.shipped("workspace.yaml"))
+        done = subprocess.run(
+            [rehearsal.script("dagster"), *arguments, "--workspace", workspace],
+            env=self.environ,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def start_schedule(self) -> None:
+        self.dagster("schedule", "start", "nightly", "--location", "journeyport")
+
+    @contextlib.contextmanager
+    def daemon(self) -> Iterator[None]:
+        """A real daemon, for as long as the block lasts."""
+        with Children() as children:
+            children.start(
+                "daemon",
+                [rehearsal.script("journeyport"), "ui", "--only", "daemon"],
+                environ=self.environ,
+                folder=self.home,
+                log=self.folder / "logs" / f"daemon-{time.monotonic_ns()}.log",
+            )
+            yield
+
+    @contextlib.contextmanager
+    def webserver(self) -> Iterator[str]:
+        """A real webserver beside it; its address."""
+        workspace, port = str(instance.shipped("workspace.yaml")), free_port()
+        program = rehearsal.script("dagster-webserver")
+        with Children() as children:
+            children.start(
+                "webserver",
+                [program, "--port", str(port), "--workspace", workspace],
+                environ=self.environ,
+                folder=self.home,
+                log=self.folder / "logs" / "webserver.log",
+            )
+            url = f"http://127.0.0.1:{port}"
+            with httpx.Client(trust_env=False) as client:
+                wait(lambda: _is_up(client, url))
+            yield url
+
+    def runs(self, **tags: str) -> list[dg.DagsterRun]:
+        """The runs there are, the oldest first."""
+        return self.kept.get_runs(dg.RunsFilter(tags=tags or None))[::-1]
+
+    def night(self, number: int) -> dg.DagsterRun:
+        """The run of the schedule's tick with this number, from 1, when it ended."""
+
+        def ended():
+            runs = self.runs(**BY_SCHEDULE)
+            assert len(runs) <= number, "More ticks than nights."
+            done = [one for one in runs if one.status in DONE]
+            return done[number - 1] if len(done) == number else None
+
+        return wait(ended)
+
+    def nightly(self, at: datetime) -> dict:
+        """A night from cron, at this instant."""
+        self.set_clock(at)
+        return self.command("nightly")
+
+    def command(self, *arguments: str, code: int = 0) -> dict:
+        done = subprocess.run(
+            [rehearsal.script("journeyport"), *arguments],
+            env=self.environ,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return json.loads(done.stdout.splitlines()[-1]) if done.stdout else {}
+
+
+def _is_up(client: httpx.Client, url: str) -> bool:
+    try:
+        return client.get(f"{url}/server_info").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def wait(look, seconds: float = 240):
+    """What `look` finds, once it finds something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.5)
+    raise AssertionError("It did not come about in time.")
+
+
+@contextlib.contextmanager
+def opened(folder: Path, plan: rehearsal.Plan, **settings: str) -> Iterator[House]:
+    """A house with servers of its own."""
+    with rehearsal.servers(folder / "stage", plan) as (stage, _children):
+        source, org = Gate(stage.source_url), Gate(stage.org_url)
+        home = folder / "home"
+        home.mkdir()
+        (folder / "clock").mkdir()
+        (folder / "clock" / "sitecustomize.py").write_text(SET_CLOCK)
+        ours = {
+            "JOURNEYPORT_HOME": str(home),
+            "JOURNEYPORT_SOURCE_URL": source.url,
+            "JOURNEYPORT_SALESFORCE_BASE_URL": org.url,
+            "DAGSTER_HOME": str(instance.prepared(home, None)),
+            "PYTHONPATH": str(folder / "clock"),
+            "SET_CLOCK": str(folder / "clock.json"),
+        }
+        ours |= {f"JOURNEYPORT_{name}": value for name, value in settings.items()}
+        environ = {**stage.environ, **ours}
+        del environ["JOURNEYPORT_CLOCK"]
+        try:
+            with dg.DagsterInstance.from_config(environ["DAGSTER_HOME"]) as kept:
+                yield House(folder, stage, environ, source, org, kept)
+        finally:
+            source.end()
+            org.end()
+
+
+LINEAGE = {"_run_id", "_extracted_at"}
+
+
+def contents(house: House) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of lake and warehouse, lineage left out, in an order of its own."""
+    lake = Lake(house.home / "lake")
+    found = {}
+    for table in (*DAILY, *SNAPSHOTS):
+        read = lake.read if table in DAILY else lake.read_snapshot
+        names = [name for name in table.names if name not in LINEAGE]
+        rows = read(table.name).select(names).to_pylist()
+        found[f"lake {table.name}"] = sorted(repr(sorted(r.items())) for r in rows)
+    with duckdb.connect(str(house.home / "warehouse.duckdb"), read_only=True) as door:
+        for table in DAILY:
+            names = ", ".join(f'"{n}"' for n in table.names if n not in LINEAGE)
+            rows = door.execute(f"SELECT {names} FROM {table.name}").fetchall()
+            found[f"warehouse {table.name}"] = sorted(map(repr, rows))
+    return found
+
+
+def differences(one: House, other: House) -> dict[str, tuple[int, int]]:
+    """Tables whose rows differ, with the number of rows that only one side has."""
+    mine, theirs = contents(one), contents(other)
+    return {
+        name: (
+            len(set(mine[name]) - set(theirs[name])),
+            len(set(theirs[name]) - set(mine[name])),
+        )
+        for name in mine
+        if mine[name] != theirs[name]
+    }
+
+
+def at(day: str, time_of_day: str) -> datetime:
+    return datetime.fromisoformat(f"2026-03-{day}T{time_of_day}Z").astimezone(UTC)
+
+
+@pytest.mark.timeout(900)  # it waits for processes that share two cores with others
+def test_a_failing_account_and_a_missed_tick_leave_nothing_behind(tmp_path, web, post):
+    settings = {
+        "ALERT_SLACK_URL": f"{web.url}/hook",
+        "ALERT_HEARTBEAT_URL": f"{web.url}/beat",
+        "ALERT_SMTP_HOST": "127.0.0.1",
+        "ALERT_SMTP_PORT": str(post.port),
+        "ALERT_SMTP_SECURITY": "none",
+        "ALERT_MAIL_FROM": "journeyport@shop.example",
+        "ALERT_MAIL_TO": "team@shop.example",
+    }
+    plan = rehearsal.Plan(days=3, engagements=120)
+    with opened(tmp_path / "disturbed", plan, **settings) as house:
+        house.source.closed_to, house.source.status = "GHIJKL", 403
+        house.set_clock(at("15", "02:20:00"))
+        house.start_schedule()
+        house.set_clock(at("15", "02:30:05"))
+        with house.daemon():
+            first = house.night(1)
+            assert first.status is dg.DagsterRunStatus.FAILURE
+            house.set_clock(at("15", "02:50:00"))  # the sensor's next look is due
+            wait(lambda: web.posted and post.letters)
+        # The 16th passes without a daemon.
+        assert web.beats == []
+        house.source.closed_to = None
+        house.set_clock(at("17", "02:30:05"))
+        with house.daemon():
+            second = house.night(2)
+            assert second.status is dg.DagsterRunStatus.SUCCESS
+            house.set_clock(at("17", "02:50:00"))
+            wait(lambda: web.beats)
+        told = [one.splitlines()[0] for one in web.posted]
+        with opened(tmp_path / "calm", plan) as calm:
+            calm.nightly(at("17", "02:30:05"))
+            assert differences(house, calm) == {}
+    assert told == ["*A run failed: nightly GHIJKL*"]
+    assert [one["subject"] for one in post.letters] == [
+        "[journeyport] A run failed: nightly GHIJKL"
+    ]
+    assert web.beats == ["/beat"]
