@@ -94,6 +94,25 @@ def test_a_customer_follows_its_contact_when_people_merge_it(world, sandbox):
     assert world.night().plan.actions == ()
 
 
+def test_a_customer_follows_over_two_merges_of_one_day(world, sandbox):
+    """Merging does not rewrite the MasterRecordId of what was merged before."""
+    first, second, last = sandbox.add(
+        "Contact",
+        {"LastName": "Old", "Email": "c1@example.org"},
+        {"LastName": "Newer", "Email": "newer@example.org"},
+        {"LastName": "Newest", "Email": "newest@example.org"},
+    )
+    world.person("c1", 1)
+    world.write()
+    world.deliver()
+    for loser, master in ((first, second), (second, last)):
+        sandbox.admin("POST", f"/rows/Contact/{master}/merge", {"losers": [loser]})
+    world.night()
+    assert of(sandbox, "Contact", "c1")["Id"] == last
+    assert of(sandbox, "JP_Engagement__c", "e-00001")["JP_Contact__c"] == last
+    assert world.night().plan.actions == ()
+
+
 def test_contacts_of_two_customers_merged_by_people_are_reported(world, sandbox, pair):
     sandbox.admin("POST", f"/rows/Contact/{pair[0]}/merge", {"losers": [pair[1]]})
     plan = world.night().plan

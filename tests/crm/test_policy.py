@@ -145,9 +145,11 @@ class Model:
             me = person.customer_id
             if me in self.stamp.values():
                 continue
-            followed = self.master.get(self.last.get(me, ""), "")
+            followed = self.last.get(me, "")
+            while followed in self.master:  # the one that stayed, merged on too
+                followed = self.master[followed]
             for met in (
-                {followed} & set(self.contacts),
+                {followed} & set(self.contacts) - {self.last.get(me)},
                 {k for k, c in self.stamp.items() if former.get(c) == me},
                 {k for k, v in self.contacts.items() if v["Email"] == person.email},
             ):

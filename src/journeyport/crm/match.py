@@ -26,6 +26,9 @@ from journeyport.state.crm import MOVED, SENT, Entry
 
 Customer = tuple[str, str]
 
+HOPS = 10
+"""How often a record may have been merged on; a circle ends there."""
+
 
 class Standing(Enum):
     """How a customer stands to the CRM's records."""
@@ -165,12 +168,13 @@ def _look(
         held = identifiers.get((record.account_id, record.customer_id), {})
         return [value for name in names for value in held.get(name, ())]
 
+    stayed = _stayed(crm, rule, ledger, [r.key for r in records])
     tiers: list[tuple[str, str, Mapping[str, Collection[str]]]] = [
         (rule.external_id, rule.external_id, {r.key: [r.key] for r in records}),
         (
             "merged in the CRM",
             "Id",
-            {r.key: _moved_to(ledger, r.key) for r in records},
+            {r.key: stayed.get(r.key, []) for r in records},
         ),
         (
             f"former {rule.external_id}",
@@ -250,12 +254,24 @@ def _is_stamped(m: Match) -> bool:
     return m.seen is not None and m.key in m.seen.values.values()
 
 
-def _moved_to(ledger: Mapping[str, Entry], key: str) -> list[str]:
-    """The record that stayed when people merged the customer's away."""
-    entry = ledger.get(key)
-    if entry is None or entry.standing != MOVED or entry.moved_to is None:
-        return []
-    return [entry.moved_to]
+def _stayed(
+    crm: Crm, rule: ObjectRule, ledger: Mapping[str, Entry], keys: Iterable[str]
+) -> dict[str, list[str]]:
+    """The record that stayed when people merged a customer's away, and that one too."""
+    at: dict[str, str] = {}
+    for key in keys:
+        entry = ledger.get(key)
+        if entry is not None and entry.standing == MOVED and entry.moved_to:
+            at[key] = entry.moved_to
+    asked = set(at.values())
+    for _ in range(HOPS):
+        found = crm.find(rule.name, "Id", sorted(asked), (), deleted=True)
+        on = {s.id: s.master_id for s in found if s.is_deleted and s.master_id}
+        if not on:
+            break
+        at = {key: on.get(record_id) or record_id for key, record_id in at.items()}
+        asked = {record_id for record_id in on.values() if record_id}
+    return {key: [record_id] for key, record_id in at.items()}
 
 
 def _folded(value: object) -> str:

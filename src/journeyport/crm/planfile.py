@@ -156,7 +156,7 @@ class Plan:
             f"{self.calls} API calls and {self.storage_mb:g} MB"
         )
         lines += [f"  REFUSED: {sentence}" for sentence in self.refusals]
-        lines.append(f"  values: {self.path}")
+        lines.append(f"  values: {self.path.with_suffix('.csv')}")
         return "\n".join(lines)
 
 

@@ -146,7 +146,7 @@ class SalesforceCrm:
         deleted: bool = False,
     ) -> list[Seen]:
         """The records whose field `by` is one of the values; binned ones if asked."""
-        extra = ("IsDeleted",) if deleted else ()
+        extra = self._bin_fields(object_name) if deleted else ()
         names = ", ".join(dict.fromkeys(("Id", *extra, *fields)))
         found: list[Seen] = []
         for part in parts(values):
@@ -155,6 +155,13 @@ class SalesforceCrm:
             rows = self._query(soql, deleted=deleted)
             found.extend(seen_of(row, fields) for row in rows)
         return found
+
+    def _bin_fields(self, object_name: str) -> tuple[str, ...]:
+        """What says that a record was deleted, and into which one it was merged."""
+        shape = self.describe(object_name)
+        if shape is not None and "MasterRecordId" in shape.fields:
+            return ("IsDeleted", "MasterRecordId")
+        return ("IsDeleted",)
 
     def find_calls(self, values: int) -> int:
         """How many calls `find` makes for so many values of 50 characters."""
@@ -177,11 +184,8 @@ class SalesforceCrm:
         fields: Sequence[str],
     ) -> Iterator[Seen]:
         """Records with one of the `marks`, changed since then; deleted ones too."""
-        shape = self.describe(object_name)
-        extra = ["Id", "IsDeleted", "SystemModstamp"]
-        if shape is not None and "MasterRecordId" in shape.fields:
-            extra.append("MasterRecordId")
-        names = ", ".join(dict.fromkeys((*extra, *fields)))
+        extra = self._bin_fields(object_name)
+        names = ", ".join(dict.fromkeys(("Id", "SystemModstamp", *extra, *fields)))
         stamp = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         marked = " OR ".join(f"{name} != null" for name in marks)
         rows = self._query(
