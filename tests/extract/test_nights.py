@@ -332,6 +332,27 @@ def test_a_certificate_follows_the_one_before_and_notices_a_changed_file(world):
     assert len(verification.findings) == 1
 
 
+def test_what_the_first_answer_broke_is_in_the_certificate(world):
+    here = world()
+    search, asked = here.source.search, []
+
+    def first_without_total(account, ask):
+        asked.append(ask)
+        answer = search(account, ask)
+        return replace(answer, total=None) if len(asked) == 1 else answer
+
+    here.source.search = first_without_total
+    report = here.land()
+    assert asked[0].purpose == "opening"
+    assert report.breaches == {"total": 1}
+    (done,) = here.tables([TODAY])
+    assumptions = {
+        one["assumption"]: one["broken"] for one in done.document["assumptions"]
+    }
+    assert assumptions["the total is true"] == 1
+    assert sum(assumptions.values()) == 1
+
+
 class _KilledError(BaseException):
     pass
 

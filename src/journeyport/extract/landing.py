@@ -286,7 +286,8 @@ class _Landing:
     def _end(self, day: _Day) -> DayLanding:
         lo, hi = day.bounds
         proof = Proof.weakest([Proof(one.proof) for one in day.windows])
-        breaches: Counter[str] = Counter()
+        # What the first answer of the run broke concerns every day it was asked for.
+        breaches: Counter[str] = Counter(self.opening.breaches)
         for window in day.windows:
             breaches.update(window.breaches)
         closed = hi == day_bounds(day.walk.day)[1]

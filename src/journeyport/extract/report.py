@@ -141,9 +141,10 @@ class LandReport:
     @property
     def breaches(self) -> dict[str, int]:
         """All assumptions broken, with in how many answers."""
-        found = Counter(self.opening_breaches)
-        for landing in self.days:
-            found.update(landing.breaches)
+        first = Counter(self.opening_breaches)
+        found = first.copy()
+        for landing in self.days:  # each of which counts the first answer, too
+            found += Counter(landing.breaches) - first
         return dict(sorted(found.items()))
 
     @property
