@@ -229,6 +229,8 @@ def test_a_job_that_does_not_end_is_left_and_taken_up_later(approved, sandbox):
         approved.night()
     row = planned.plans(approved.state)[0]
     assert planned.open_jobs(approved.state, row.org_id, row.plan_id)
+    with pytest.raises(TransientError, match=f"of plan {row.plan_id}"):
+        approved.night()  # what the org holds is not settled yet
     approved.config = patient
     with crm.connect(approved.config) as org:
         again = crm.planfile.load(approved.config.plan_dir, row.plan_id)

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection
-from datetime import date
+from datetime import date, datetime
 
 from journeyport.clock import Clock
 from journeyport.crm import guards, planfile, rowsfile
@@ -22,8 +22,9 @@ from journeyport.crm.match import Keys, Match, Standing, keys_of, match
 from journeyport.crm.merges import say_farewells
 from journeyport.crm.otherside import OtherSide, look
 from journeyport.crm.planfile import Plan
-from journeyport.crm.protocol import Crm
+from journeyport.crm.protocol import Crm, JobState
 from journeyport.crm.source import Record, Selection, Source
+from journeyport.errors import TransientError
 from journeyport.lake import Lake
 from journeyport.state import State
 from journeyport.state import crm as memory
@@ -65,8 +66,10 @@ def make_plan(
 
     Raises:
         SettingsError: the mapping does not fit the org.
+        TransientError: a job of an earlier plan is still writing there.
     """
     now = clock.now()
+    _refuse_while_jobs_run(crm, state, now)
     selection = Selection(
         now,
         None if days is None else frozenset(days),
@@ -80,6 +83,20 @@ def make_plan(
             progress(rule.name, place, len(mapping.objects))
         _object(draft, rule)
     return _finish(draft, config, selection, reason)
+
+
+def _refuse_while_jobs_run(crm: Crm, state: State, now: datetime) -> None:
+    """Refuse while what the CRM holds is still being changed by a job of ours."""
+    for plan_id, expires_at, job in planned.unbooked_jobs(state, crm.org.id):
+        standing = crm.job_state(job.job_id, job.object_name)
+        if standing is JobState.RUNNING:
+            raise TransientError(
+                f"Salesforce still works on Bulk job {job.job_id} of plan {plan_id}; "
+                "apply that plan again, or try again when the job has ended."
+            )
+        if standing is JobState.LOST or now > expires_at:  # nobody can book it now
+            with state.write() as connection:
+                planned.close_job(connection, crm.org.id, job.job_id)
 
 
 def _object(draft: Draft, rule: ObjectRule) -> None:

@@ -63,6 +63,9 @@ _jobs = sa.Table(
 )
 
 
+_JOB = (_jobs.c.job_id, _jobs.c.object_name, _jobs.c.operation, _jobs.c.numbers)
+
+
 @dataclass(frozen=True)
 class PlanRow:
     """What the state knows of a plan; the plan itself is a file."""
@@ -295,11 +298,23 @@ def job_ids(state: State, plan_id: str) -> list[str]:
         return list(connection.scalars(query))
 
 
+def unbooked_jobs(state: State, org_id: str) -> list[tuple[str, datetime, JobRow]]:
+    """The org's jobs whose results were not booked yet: plan, its end, job."""
+    query = (
+        sa.select(_plans.c.plan_id, _plans.c.expires_at, *_JOB)
+        .join(_plans, _plans.c.plan_id == _jobs.c.plan_id)
+        .where(_jobs.c.org_id == org_id, _jobs.c.is_open.is_(True))
+    )
+    with state.read() as connection:
+        return [
+            (row[0], row[1], JobRow(*row[2:5], tuple(row[5])))
+            for row in connection.execute(query)
+        ]
+
+
 def open_jobs(state: State, org_id: str, plan_id: str) -> list[JobRow]:
     """The plan's jobs whose results were not booked yet."""
-    query = sa.select(
-        _jobs.c.job_id, _jobs.c.object_name, _jobs.c.operation, _jobs.c.numbers
-    ).where(
+    query = sa.select(*_JOB).where(
         _jobs.c.org_id == org_id, _jobs.c.plan_id == plan_id, _jobs.c.is_open.is_(True)
     )
     with state.read() as connection:
