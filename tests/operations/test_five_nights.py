@@ -8,11 +8,13 @@ comes of disturbed nights is compared with the same nights undisturbed, from cro
 import contextlib
 import http.client
 import json
+import shutil
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -371,3 +373,159 @@ def test_a_failing_account_and_a_missed_tick_leave_nothing_behind(tmp_path, web,
         "[journeyport] A run failed: nightly GHIJKL"
     ]
     assert web.beats == ["/beat"]
+
+
+def approve(house: House) -> None:
+    """Apply what is planned as an administrator does: the first records, then all."""
+    house.command("crm", "plan", "--from", "2026-03-09", "--to", "2026-03-10")
+    (plan,) = {one.name.split(".")[0] for one in newest(house.home / "plans")}
+    house.command("crm", "apply", plan, "--reason", "rehearsed")
+    house.command("crm", "apply", plan, "--reason", "looked at", "--confirm")
+
+
+def newest(folder: Path) -> list[Path]:
+    files = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime_ns)
+    return files[-1:]
+
+
+def records(house: House) -> dict[str, list[str]]:
+    """What the CRM holds of ours, by object; its own ids and instants left out."""
+    said = (house.stage.home / "logs" / "sandbox.log").read_text().splitlines()
+    admin = next(json.loads(line) for line in said if line.startswith("{"))["admin_url"]
+    found = {}
+    with httpx.Client(trust_env=False) as client:
+        for name in ("Contact", "JP_Engagement__c"):
+            rows = client.get(f"{admin}/rows/{name}").raise_for_status().json()
+            ours = [
+                {k: v for k, v in row.items() if k.startswith("JP_") and k not in REFS}
+                for row in rows
+            ]
+            found[name] = sorted(repr(sorted(row.items())) for row in ours)
+    return found
+
+
+REFS = {"JP_Contact__c", "JP_Journey__c", "JP_Account__c"}
+
+LAUNCH = """
+mutation ($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+
+
+def backfill(url: str, days: list[str]) -> str:
+    """Start a backfill as the dialog does; its id."""
+    keys = ["raw_engagements", *(table.name for table in DAILY), "warehouse"]
+    params = {
+        "assetSelection": [{"path": [key]} for key in keys],
+        "partitionNames": days,
+        "fromFailure": False,
+    }
+    body = {"query": LAUNCH, "variables": {"params": params}}
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        told = client.post(f"{url}/graphql", json=body).json()["data"]
+    (launched,) = told.values()
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    return launched["backfillId"]
+
+
+LATE = date(2026, 3, 10)
+
+
+def undisturbed(house: House) -> None:
+    """The same nights from cron, at the same instants, with nothing in their way."""
+    house.nightly(at("11", "02:30:05"))
+    approve(house)
+    house.nightly(at("12", "02:30:05"))
+    house.set_clock(at("13", "12:00:00"))
+    house.arrive_late(LATE, 5)
+    for day in ("14", "15", "16"):
+        house.nightly(at(day, "02:30:05"))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_five_disturbed_nights_end_like_undisturbed_ones(tmp_path, web):
+    settings = {
+        "ALERT_SLACK_URL": f"{web.url}/hook",
+        "ALERT_HEARTBEAT_URL": f"{web.url}/beat",
+        "ALERT_STALE_HOURS": "60",
+    }
+    plan = rehearsal.Plan(days=7, engagements=420)
+    green, red = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
+    with contextlib.ExitStack() as stack:
+        house = stack.enter_context(opened(tmp_path / "disturbed", plan, **settings))
+        house.set_clock(at("11", "02:20:00"))
+        house.start_schedule()
+        house.set_clock(at("11", "02:30:05"))
+        with house.daemon():
+            assert house.night(1).status is green
+            approve(house)
+            house.set_clock(at("11", "02:50:00"))
+            wait(lambda: len(web.beats) == 1)
+            house.source.closed_to = ""
+            house.set_clock(at("12", "02:30:05"))
+            assert house.night(2).status is red
+            house.source.closed_to = None
+            house.set_clock(at("12", "02:50:00"))
+            wait(lambda: web.posted)
+        # The 13th passes without a daemon, and something arrives late.
+        house.set_clock(at("13", "12:00:00"))
+        house.arrive_late(LATE, 5)
+        house.set_clock(at("14", "02:30:05"))
+        with house.daemon():
+            assert house.night(3).status is green
+            house.set_clock(at("14", "02:50:00"))
+            wait(lambda: len(web.beats) == 2)
+            house.org.closed_to = ""
+            house.set_clock(at("15", "02:30:05"))
+            assert house.night(4).status is red
+            house.org.closed_to = None
+            house.set_clock(at("15", "02:50:00"))
+            wait(lambda: len(web.posted) == 2)
+            with house.webserver() as url:
+                house.set_clock(at("16", "02:30:05"))
+                wait(lambda: len(house.runs(**BY_SCHEDULE)) == 5)
+                name = backfill(url, ["2026-03-14", "2026-03-15"])
+                assert house.night(5).status is green
+                ended = wait(lambda: _ended(house, {"dagster/backfill": name}))
+                assert [one.status for one in ended] == [green]
+            house.set_clock(at("16", "02:50:00"))
+            wait(lambda: len(web.beats) == 3)
+        calm = stack.enter_context(opened(tmp_path / "calm", plan))
+        undisturbed(calm)
+        assert differences(house, calm) == {}
+        assert records(house) == records(calm)
+        assert_restored(house)
+    told = [one.splitlines()[0] for one in web.posted]
+    assert told == ["*A run failed: nightly run*"] * 2
+
+
+def _ended(house: House, tags: dict[str, str]) -> list[dg.DagsterRun]:
+    runs = house.runs(**tags)
+    return runs if runs and all(one.status in DONE for one in runs) else []
+
+
+def assert_restored(house: House) -> None:
+    """From raw and the state's copy alone, everything else is there again."""
+    home = house.folder / "restored"
+    (home / "lake").mkdir(parents=True)
+    raw = "lake/raw_engagements"
+    shutil.copytree(house.home / raw, home / raw)
+    with (
+        contextlib.closing(sqlite3.connect(house.home / "state.db")) as before,
+        contextlib.closing(sqlite3.connect(home / "state.db")) as after,
+    ):
+        before.backup(after)
+    environ = house.environ | {
+        "JOURNEYPORT_HOME": str(home),
+        "DAGSTER_HOME": str(home / "dagster"),
+    }
+    again = replace(house, environ=environ)
+    days = ("--from", "2026-03-09", "--to", "2026-03-16")
+    again.command("export", *days, "--from-raw", "--only", "warehouse")
+    assert differences(house, again) == {}
