@@ -5,8 +5,10 @@ How tables lie on disk is said in `lake`.
 """
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
@@ -24,7 +26,8 @@ TYPES: dict[Kind, pa.DataType] = {
     Kind.JSON: pa.string(),
 }
 
-_SEPARATOR, _NULL, _ESCAPE = "\x1f", "\x1e", "\x10"
+_SEPARATOR, _NULL, _ESCAPE, _END = "\x1f", "\x1e", "\x10", "\x1d"
+_SIGNS = [ord(sign) for sign in (_SEPARATOR, _NULL, _ESCAPE, _END)]
 
 
 def field_of(column: Column) -> pa.Field:
@@ -113,22 +116,33 @@ def row_hashes(table: Table, data: pa.Table) -> pa.StringArray:
         return pa.array([], pa.string())
     columns = [data.column(column.name) for column in table.content]
     texts = [_text(values) for values in columns]
-    joined = _joined(texts)
-    nulls = sum(values.null_count for values in columns)
-    if not _unambiguous(joined, nulls, len(data) * (len(texts) - 1)):
-        joined = _joined([_escaped(text) for text in texts])
-    digest = xxhash.xxh3_128_hexdigest
+    if any(map(_holds_signs, columns)):
+        texts = [_escaped(text) for text in texts]
+    # A sign ends each row, so that one split gives them all.
+    rows = _joined([*texts[:-1], _joined([texts[-1], ""], _END)], _SEPARATOR)
     hashes: list[str] = []
-    for chunk in joined.chunks:
-        view, edges = _bytes(chunk)
-        hashes += [digest(view[low:high]) for low, high in pairwise(edges)]
+    for chunk in rows.chunks:
+        *parts, _ = _octets(chunk).tobytes().split(_END.encode())
+        hashes += map(xxhash.xxh3_128_hexdigest, parts)
     return pa.array(hashes, pa.string())
 
 
-def _joined(texts: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+def _joined(texts: list[Any], separator: str) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(
-        *texts, _SEPARATOR, null_handling="replace", null_replacement=_NULL
+        *texts, separator, null_handling="replace", null_replacement=_NULL
     )
+
+
+def _holds_signs(texts: pa.ChunkedArray) -> bool:
+    """Whether a sign of the join may stand within a text itself."""
+    if not pa.types.is_string(texts.type):
+        return False
+    for chunk in texts.chunks:
+        # Nearly no text holds a control character: the least octet tells so at once.
+        octets = _octets(chunk)
+        if len(octets) and octets.min() < ord(" ") and np.isin(octets, _SIGNS).any():
+            return True
+    return False
 
 
 def _text(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -143,30 +157,24 @@ def _text(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return values.cast(pa.string())
 
 
-def _unambiguous(joined: pa.ChunkedArray, nulls: int, separators: int) -> bool:
-    """Whether the signs of the join occur as often as the join itself put them."""
-    found = np.zeros(256, np.int64)
-    for chunk in joined.chunks:
-        if chunk.buffers()[2] is None:
-            continue
-        octets = np.frombuffer(chunk.buffers()[2], np.uint8)
-        for sign in (_ESCAPE, _NULL, _SEPARATOR):
-            found[ord(sign)] += np.count_nonzero(octets == ord(sign))
-    return (found[ord(_ESCAPE)], found[ord(_NULL)], found[ord(_SEPARATOR)]) == (
-        0,
-        nulls,
-        separators,
-    )
-
-
 def _escaped(values: pa.ChunkedArray) -> pa.ChunkedArray:
     for sign, escaped in (
         (_ESCAPE, f"{_ESCAPE}0"),
         (_NULL, f"{_ESCAPE}1"),
         (_SEPARATOR, f"{_ESCAPE}2"),
+        (_END, f"{_ESCAPE}3"),
     ):
         values = pc.replace_substring(values, sign, escaped)
     return values
+
+
+def _octets(texts: pa.Array) -> npt.NDArray[np.uint8]:
+    """All bytes of a column of texts, one after the other."""
+    _, offsets, data = texts.buffers()
+    if not len(texts) or data is None:
+        return np.array([], np.uint8)
+    edges = np.frombuffer(offsets, np.int32)[texts.offset :]
+    return np.frombuffer(data, np.uint8)[edges[0] : edges[len(texts)]]
 
 
 def views(texts: pa.Array) -> list[memoryview | None]:

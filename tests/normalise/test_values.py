@@ -1,6 +1,7 @@
 """Phones, e-mails, instants, local time."""
 
 from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -104,9 +105,22 @@ def test_instants_with_any_offset_and_any_fraction(sent, made):
     assert values.instants(pa.array([sent, None])).to_pylist() == [made, None]
 
 
+# Not st.timezones(): its first draw opens every zone there is, a second's work.
+ZONES = (
+    "America/New_York",
+    "America/St_Johns",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "Europe/Amsterdam",
+    "Europe/Dublin",
+    "Pacific/Kiritimati",
+    "UTC",
+)
+
+
 @given(
     st.lists(
-        st.datetimes(timezones=st.timezones())
+        st.datetimes(timezones=st.sampled_from(ZONES).map(ZoneInfo))
         .filter(lambda moment: 2 < moment.year < 9998)
         .map(lambda moment: moment.isoformat()),
         max_size=5,

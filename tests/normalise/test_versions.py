@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from journeyport.normalise import versions
+from journeyport.normalise import ranges
 from journeyport.normalise.versions import Version, current
 
 T0 = datetime(2026, 3, 6, tzinfo=UTC)
@@ -149,9 +149,9 @@ def test_many_versions_in_small_batches_give_the_same_files(bench, monkeypatch):
         )
     bench.conform()
     whole = bench.digests()
-    for memory in (versions._IN_MEMORY, 0):
-        monkeypatch.setattr(versions, "_IN_MEMORY", memory)
-        for batch in (1, 7, 49):
+    for limit, batches in ((ranges.LIMIT, (1, 7, 49)), (2_000, (7,)), (1, (49,))):
+        monkeypatch.setattr(ranges, "LIMIT", limit)
+        for batch in batches:
             bench.conform(batch=batch)
             assert bench.digests() == whole
     assert len({row["engagement_id"] for row in bench.rows("engagements")}) == 50

@@ -10,29 +10,35 @@ bytes, and a file whose content did not change is not touched. What the rows mea
 said elsewhere; so is which account-days may be delivered.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from journeyport.arrow import empty, field_of, shape
+from journeyport.arrow import shape
 from journeyport.errors import ArgumentError
 from journeyport.lake.catalogue import create_views, write_catalogue
+from journeyport.lake.committing import DayWriter, commit, read_manifest
 from journeyport.lake.files import FileInfo, Files
 from journeyport.lake.manifests import Manifest, TableFacts
+from journeyport.lake.paths import (
+    day_folder,
+    day_manifest,
+    days_of,
+    file_name,
+    inside,
+    safe,
+)
+from journeyport.lake.reading import batches, read, size
 from journeyport.lake.writing import TableFile, written
 from journeyport.schema import Layout, Table
-from journeyport.tables import BY_NAME, DAILY, RAW_ENGAGEMENTS
+from journeyport.tables import BY_NAME, RAW_ENGAGEMENTS
 
 __all__ = ["DayWriter", "FileInfo", "Lake", "Manifest", "TableFacts"]
 
-_ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_DAY_FOLDER = re.compile(r"day=(\d{4}-\d\d-\d\d)(?:\.json)?")
 _RAW = RAW_ENGAGEMENTS.name
 
 
@@ -53,14 +59,14 @@ class Lake:
         self, account: str, day: date, run_id: str, window: str, data: pa.Table
     ) -> FileInfo:
         """Add document versions; a repeated call with run and window replaces."""
-        name = f"{_name(run_id)}-{_name(window)}.parquet"
+        name = f"{file_name(run_id)}-{file_name(window)}.parquet"
         return self._put_raw(account, day, name, data)
 
     def replace_raw(self, account: str, day: date, data: pa.Table) -> FileInfo:
         """Put these versions in place of all the account-day's (for a purge only)."""
         before = self.raw_files(account, day)
         name = "rewritten-0.parquet"
-        folder = _folder(_RAW, account, day)
+        folder = day_folder(_RAW, account, day)
         if f"{folder}/{name}" in before:
             name = "rewritten-1.parquet"
         info = self._put_raw(account, day, name, data)
@@ -71,7 +77,7 @@ class Lake:
 
     def _put_raw(self, account: str, day: date, name: str, data: pa.Table) -> FileInfo:
         content = written(RAW_ENGAGEMENTS, data)
-        path = f"{_folder(_RAW, account, day)}/{name}"
+        path = f"{day_folder(_RAW, account, day)}/{name}"
         with self.files.draft(path) as draft:
             draft.stream.write(content)
             size, digest = draft.facts()
@@ -80,7 +86,7 @@ class Lake:
 
     def raw_files(self, account: str, day: date) -> list[str]:
         """Paths of the account-day's raw files, relative to the lake, sorted."""
-        folder = _folder(_RAW, account, day)
+        folder = day_folder(_RAW, account, day)
         return [
             f"{folder}/{name}"
             for name in self.files.names(folder)
@@ -91,9 +97,24 @@ class Lake:
         self, account: str, day: date, columns: Sequence[str] | None = None
     ) -> pa.Table:
         """All document versions of the account-day, in the order of the files."""
-        return self._read(
-            RAW_ENGAGEMENTS, self.raw_files(account, day), columns=columns
+        return read(
+            self.files, RAW_ENGAGEMENTS, self.raw_files(account, day), columns=columns
         )
+
+    def raw_batches(
+        self,
+        account: str,
+        day: date,
+        rows: int,
+        columns: Sequence[str] | None = None,
+    ) -> Iterator[pa.Table]:
+        """`read_raw`, some rows at once."""
+        paths = self.raw_files(account, day)
+        return batches(self.files, RAW_ENGAGEMENTS, paths, rows, columns)
+
+    def raw_size(self, account: str, day: date) -> tuple[int, int]:
+        """How many rows `read_raw` would give, and about how many bytes."""
+        return size(self.files, self.raw_files(account, day))
 
     def held_versions(self, account: str, day: date) -> set[tuple[str, str]]:
         """(engagement_id, content_hash) of all that is held."""
@@ -108,13 +129,13 @@ class Lake:
 
     def raw_days(self, account: str) -> list[date]:
         """The days of which raw documents are held, in order."""
-        return _days(self.files.names(f"{_RAW}/account={_safe(account)}"))
+        return days_of(self.files.names(f"{_RAW}/account={safe(account)}"))
 
     # daily
 
-    def day_writer(self, account: str, day: date) -> "DayWriter":
+    def day_writer(self, account: str, day: date) -> DayWriter:
         """Write an account-day batch by batch."""
-        return DayWriter(self, account, day)
+        return DayWriter(self.files, account, day)
 
     def write_day(
         self,
@@ -138,9 +159,9 @@ class Lake:
         self, table: str, account: str, day: date, columns: Sequence[str] | None = None
     ) -> pa.Table:
         """One table of one account-day; empty and typed when there is none."""
-        path = f"{_folder(table, account, day)}/part-0.parquet"
+        path = f"{day_folder(table, account, day)}/part-0.parquet"
         paths = [path] if self.files.exists(path) else []
-        return self._read(_table(table), paths, columns=columns)
+        return read(self.files, _table(table), paths, columns=columns)
 
     def read(
         self,
@@ -156,13 +177,13 @@ class Lake:
         """
         declared = _table(table)
         if declared.layout in (Layout.SNAPSHOT, Layout.OPERATIONS):
-            whole = self._read(declared, self._snapshot_paths(table))
+            whole = read(self.files, declared, self._snapshot_paths(table))
             if accounts is not None and "account_id" in declared.names:
                 known = pa.array(list(accounts), pa.string())
                 whole = whole.filter(pc.is_in(whole.column("account_id"), known))
             return whole if columns is None else whole.select(list(columns))
         paths = self.paths(table, start, end, accounts)
-        return self._read(declared, paths, columns=columns)
+        return read(self.files, declared, paths, columns=columns)
 
     def paths(
         self,
@@ -184,16 +205,16 @@ class Lake:
                 if raw:
                     found += self.raw_files(account, day)
                 else:
-                    found.append(f"{_folder(table, account, day)}/part-0.parquet")
+                    found.append(f"{day_folder(table, account, day)}/part-0.parquet")
         return found
 
     def days(self, account: str) -> list[date]:
         """The account's days whose tables are complete, in order."""
-        return _days(self.files.names(f"_manifests/account={_safe(account)}"))
+        return days_of(self.files.names(f"_manifests/account={safe(account)}"))
 
     def manifest(self, account: str, day: date) -> Manifest | None:
         """What the account-day consists of; None before it was written."""
-        return self._manifest(_day_manifest(account, day))
+        return read_manifest(self.files, day_manifest(account, day))
 
     def accounts(self) -> list[str]:
         """The accounts of which anything is held, sorted."""
@@ -214,17 +235,21 @@ class Lake:
         with TableFile(self.files, f"{table}/part-0.parquet", declared) as file:
             file.write(ordered)
             info = file.finish()
-            return self._commit({table: (file, info)}, run_id, f"{table}.json", {})
+            path = f"_manifests/{table}.json"
+            done = {table: (file, info)}
+            return commit(self.files, path, done, run_id=run_id, facts={})
 
     def read_snapshot(
         self, table: str, columns: Sequence[str] | None = None
     ) -> pa.Table:
         """The whole table; empty and typed when it was never written."""
-        return self._read(_table(table), self._snapshot_paths(table), columns=columns)
+        return read(
+            self.files, _table(table), self._snapshot_paths(table), columns=columns
+        )
 
     def snapshot_manifest(self, table: str) -> Manifest | None:
         """What the snapshot consists of; None before it was written."""
-        return self._manifest(f"_manifests/{_table(table).name}.json")
+        return read_manifest(self.files, f"_manifests/{_table(table).name}.json")
 
     def _snapshot_paths(self, table: str) -> list[str]:
         path = f"{table}/part-0.parquet"
@@ -234,7 +259,7 @@ class Lake:
 
     def write_document(self, path: str, content: bytes) -> bool:
         """Keep a document beside the tables; False when it was there already."""
-        return self.files.write(_inside(path), content)
+        return self.files.write(inside(path), content)
 
     def read_document(self, path: str) -> bytes:
         """A document's bytes.
@@ -242,7 +267,7 @@ class Lake:
         Raises:
             FileNotFoundError: there is none.
         """
-        return self.files.read(_inside(path))
+        return self.files.read(inside(path))
 
     # reading by SQL
 
@@ -254,108 +279,6 @@ class Lake:
         """Write a DuckDB file of views over this lake, aside, then renamed."""
         write_catalogue(Path(path), self.files)
 
-    # within
-
-    def _read(
-        self,
-        table: Table,
-        paths: Iterable[str],
-        columns: Sequence[str] | None = None,
-    ) -> pa.Table:
-        wanted = list(columns) if columns is not None else list(table.names)
-        parts = [self._part(table, path, wanted) for path in paths]
-        return pa.concat_tables(parts) if parts else empty(table).select(wanted)
-
-    def _part(self, table: Table, path: str, wanted: list[str]) -> pa.Table:
-        with self.files.filesystem.open_input_file(self.files.place(path)) as source:
-            file = pq.ParquetFile(source)
-            there = [name for name in wanted if name in file.schema_arrow.names]
-            data = file.read(columns=there)
-        if there == wanted and data.schema.equals(
-            pa.schema([_field(table, name) for name in wanted])
-        ):
-            return data
-        return _cast(table, data, wanted)
-
-    def _manifest(self, path: str) -> Manifest | None:
-        if not self.files.exists(path):
-            return None
-        return Manifest.of(self.files.read(path), path)
-
-    def _commit(
-        self,
-        files: Mapping[str, tuple[TableFile, FileInfo]],
-        run_id: str,
-        manifest_name: str,
-        facts: Mapping[str, Any],
-        *,
-        account: str = "",
-        day: str = "",
-    ) -> Manifest:
-        tables = {
-            name: TableFacts(
-                info.path, info.rows, info.bytes, info.sha256, BY_NAME[name].version
-            )
-            for name, (_, info) in files.items()
-        }
-        manifest = Manifest(run_id, tables, facts, account, day)
-        path = f"_manifests/{manifest_name}"
-        before = self._manifest(path)
-        touched = False
-        for file, info in files.values():
-            if info.changed:
-                file.keep()
-                touched = True
-            else:
-                file.drop()
-        if not touched and before is not None and manifest.same(before):
-            return before
-        self.files.write(path, manifest.to_bytes())
-        return Manifest(run_id, tables, facts, account, day, changed=True)
-
-
-class DayWriter:
-    """All daily tables of one account-day, written batch by batch.
-
-    Args:
-        lake: where.
-        account: the account.
-        day: the UTC day.
-    """
-
-    def __init__(self, lake: Lake, account: str, day: date) -> None:
-        self._lake = lake
-        self._account = account
-        self._day = day
-        self._files: dict[str, TableFile] = {}
-
-    def __enter__(self) -> Self:
-        for table in DAILY:
-            path = f"{_folder(table.name, self._account, self._day)}/part-0.parquet"
-            self._files[table.name] = TableFile(self._lake.files, path, table)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for file in self._files.values():
-            file.drop()
-
-    def write(self, table: str, data: pa.Table) -> None:
-        """Add rows to a table, in the order of its key over all batches."""
-        self._files[table].write(data)
-
-    def commit(self, *, run_id: str, facts: Mapping[str, Any]) -> Manifest:
-        """Give all files their names, the manifest last."""
-        done = {name: (file, file.finish()) for name, file in self._files.items()}
-        manifest = _day_manifest(self._account, self._day).removeprefix("_manifests/")
-        return self._lake._commit(  # noqa: SLF001 - one class in two parts
-            done,
-            run_id,
-            manifest,
-            facts,
-            account=self._account,
-            day=self._day.isoformat(),
-        )
-
 
 def _table(name: str) -> Table:
     if name not in BY_NAME:
@@ -363,51 +286,3 @@ def _table(name: str) -> Table:
             f"There is no table {name!r}; there are {', '.join(BY_NAME)}."
         )
     return BY_NAME[name]
-
-
-def _field(table: Table, name: str) -> pa.Field:
-    return field_of(table.column(name))
-
-
-def _cast(table: Table, data: pa.Table, wanted: list[str]) -> pa.Table:
-    fields = [_field(table, name) for name in wanted]
-    arrays = [
-        data.column(field.name).cast(field.type)
-        if field.name in data.column_names
-        else pa.chunked_array([pa.nulls(len(data), field.type)])
-        for field in fields
-    ]
-    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
-
-
-def _safe(name: str) -> str:
-    if not _ACCOUNT.fullmatch(name):
-        raise ArgumentError(
-            f"{name!r} cannot be part of a path; letters, digits, dot, dash and "
-            "underscore can."
-        )
-    return name
-
-
-def _name(text: str) -> str:
-    """A file name's part: what paths and globs may trip over becomes a dash."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-_") or "x"
-
-
-def _inside(path: str) -> str:
-    if path.startswith("/") or ".." in path.split("/"):
-        raise ArgumentError(f"{path!r} does not stay inside the lake.")
-    return path
-
-
-def _folder(table: str, account: str, day: date) -> str:
-    return f"{table}/account={_safe(account)}/day={day.isoformat()}"
-
-
-def _day_manifest(account: str, day: date) -> str:
-    return f"_manifests/account={_safe(account)}/day={day.isoformat()}.json"
-
-
-def _days(names: Iterable[str]) -> list[date]:
-    found = (_DAY_FOLDER.fullmatch(name) for name in names)
-    return sorted(date.fromisoformat(match.group(1)) for match in found if match)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from journeyport.normalise.screening import Screened, screen
@@ -29,6 +30,8 @@ from journeyport.normalise.values import instants
 from journeyport.schema import Kind
 
 Columns = dict[str, pa.Array]
+_Lists = tuple[npt.NDArray[np.int32], ...]
+"""Where each list of a column begins in the next, from the document down."""
 
 _TYPES = {
     Kind.STRING: pa.string(),
@@ -71,14 +74,13 @@ def _fields(
     payloads: Sequence[memoryview | None], account_id: str
 ) -> tuple[Screened, Columns]:
     seen, fields = screen(payloads, account_id), _Fields()
-    made = fields.of(seen.documents, document(), np.arange(len(seen.documents)))
+    made = fields.of(seen.documents, document(), ())
     if not fields.odd:
         return seen, made
     # Texts that are no instants: where they stand is known only now.
     odd = {seen.places[place] for place in fields.odd}
     seen = screen(payloads, account_id, odd)
-    places = np.arange(len(seen.documents))
-    return seen, _Fields().of(seen.documents, document(), places)
+    return seen, _Fields().of(seen.documents, document(), ())
 
 
 def _joined(parts: list[pa.Array]) -> pa.Array:
@@ -95,11 +97,11 @@ class _Fields:
     def __init__(self) -> None:
         self.odd: set[int] = set()
 
-    def of(self, objects: Sequence[Any], shape: Struct, owners: Any) -> Columns:
-        """The fields of objects by name; `owners` says whose document each is of."""
+    def of(self, objects: Sequence[Any], shape: Struct, owners: _Lists) -> Columns:
+        """The fields of objects by name; `owners` are the lists they stand in."""
         wanted = names(shape)
         rows: Any = map(msgspec.structs.astuple, objects)
-        if None in objects:
+        if not all(objects):
             nothing = (None,) * len(wanted)
             plain = msgspec.structs.astuple
             rows = [nothing if one is None else plain(one) for one in objects]
@@ -111,24 +113,24 @@ class _Fields:
             for name, column in zip(wanted, values, strict=True)
         }
 
-    def _column(self, values: Sequence[Any], shape: Shape, owners: Any) -> pa.Array:
+    def _column(self, values: Sequence[Any], shape: Shape, owners: _Lists) -> pa.Array:
         if isinstance(shape, Leaf):
             return self._leaf(values, shape.kind, owners)
         if isinstance(shape, Struct):
             return self._structs(values, shape, owners)
+        offsets = np.zeros(len(values) + 1, np.int32)
         lengths = [len(value) if value else 0 for value in values]
-        owners = np.repeat(owners, lengths)
+        np.cumsum(lengths, out=offsets[1:])
+        owners = (*owners, offsets)
         items: pa.Array
         if isinstance(shape, Array):
             flat = [item for value in values if value for item in value]
             items = self._column(flat, shape.item, owners)
         else:
             items = self._pairs(values, shape, owners)
-        offsets = np.zeros(len(lengths) + 1, np.int32)
-        np.cumsum(lengths, out=offsets[1:])
         return pa.ListArray.from_arrays(pa.array(offsets), items)
 
-    def _leaf(self, values: Sequence[Any], kind: Kind, owners: Any) -> pa.Array:
+    def _leaf(self, values: Sequence[Any], kind: Kind, owners: _Lists) -> pa.Array:
         found = pa.array(values, _TYPES[kind])
         if kind is not Kind.INSTANT:
             return found
@@ -137,20 +139,23 @@ class _Fields:
             lost = moments.is_null().to_numpy(
                 zero_copy_only=False
             ) & found.is_valid().to_numpy(zero_copy_only=False)
-            self.odd.update(owners[lost].tolist())
+            places = np.flatnonzero(lost)
+            for offsets in reversed(owners):
+                places = np.searchsorted(offsets, places, side="right") - 1
+            self.odd.update(places.tolist())
         return moments
 
     def _structs(
-        self, values: Sequence[Any], shape: Struct, owners: Any
+        self, values: Sequence[Any], shape: Struct, owners: _Lists
     ) -> pa.StructArray:
         made = self.of(values, shape, owners)
         mask = None
-        if None in values:
+        if not all(values):
             mask = pa.array([value is None for value in values])
         return pa.StructArray.from_arrays(list(made.values()), list(made), mask=mask)
 
     def _pairs(
-        self, values: Sequence[Any], shape: Mapping, owners: Any
+        self, values: Sequence[Any], shape: Mapping, owners: _Lists
     ) -> pa.StructArray:
         # In order of the keys: the order in which they were sent tells nothing.
         pairs = [pair for value in values if value for pair in sorted(value.items())]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,7 +15,7 @@ from journeyport.normalise.columns import Columns, parse
 from journeyport.normalise.documents import COUNTS, Rules, tables_of
 from journeyport.normalise.screening import Fault
 from journeyport.normalise.values import NORMALISER_VERSION, local
-from journeyport.normalise.versions import documents, fingerprint, workspace
+from journeyport.normalise.versions import Workspace, documents, fingerprint
 from journeyport.tables import BY_NAME, DAILY, ENGAGEMENTS, MOVED
 
 BATCH = 10_000
@@ -152,14 +151,14 @@ def conform_days(
 ) -> Iterator[DayReport]:
     """`conform_day` for several days, one after the other, in one workspace."""
     rules = Rules(account.account_id, account.region, account.timezone, strengths)
-    with workspace() as connection:
+    with Workspace() as workspace:
         for day in days:
-            yield _conform(lake, connection, rules, day, run_id, policy, batch)
+            yield _conform(lake, workspace, rules, day, run_id, policy, batch)
 
 
 def _conform(  # noqa: PLR0917 - the doors above name them
     lake: Lake,
-    connection: duckdb.DuckDBPyConnection,
+    workspace: Workspace,
     rules: Rules,
     day: date,
     run_id: str,
@@ -168,7 +167,7 @@ def _conform(  # noqa: PLR0917 - the doors above name them
 ) -> DayReport:
     progress, digest = _Progress(), hashlib.sha256()
     with lake.day_writer(rules.account_id, day) as writer:
-        for part in documents(lake, connection, rules.account_id, day, batch):
+        for part in documents(lake, workspace, rules.account_id, day, batch):
             digest.update(fingerprint(part))
             _write(writer, rules, day, part, progress)
         drift = dict(sorted(progress.drift.items()))

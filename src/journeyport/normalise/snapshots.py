@@ -9,7 +9,7 @@ import pyarrow.dataset as ds
 
 from journeyport.arrow import conform, schema_of
 from journeyport.lake import Lake, Manifest
-from journeyport.normalise.versions import workspace
+from journeyport.normalise.versions import Workspace
 from journeyport.tables import AGENTS, BY_NAME, QUEUES
 
 _READ = {
@@ -78,7 +78,8 @@ def conform_snapshots(
     Accounts left out keep the rows they have.
     """
     named = sorted(set(accounts))
-    with workspace() as connection:
+    with Workspace() as workspace:
+        connection = workspace.connection
         for table in _READ:
             _register(lake, connection, table, named)
         return {

@@ -8,6 +8,7 @@ cannot be parsed becomes null here and is kept, as sent, in the column beside it
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -171,10 +172,19 @@ def normalised(kind: str, value: str, region: str) -> str | None:
 
 def normalised_column(kinds: pa.Array, values: pa.Array, region: str) -> pa.Array:
     """`normalised` over columns, worked out once per distinct type and value."""
-    joined = pc.binary_join_element_wise(kinds, values, "\x1f").dictionary_encode()
-    distinct = [text.split("\x1f", 1) for text in joined.dictionary.to_pylist()]
-    cleaned = [normalised(kind, value, region) for kind, value in distinct]
-    return pa.array(cleaned, pa.string()).take(joined.indices)
+    found = pa.array([], pa.string())
+    places = []
+    for kind in kinds.unique().to_pylist():
+        mine = pc.indices_nonzero(pc.equal(kinds, kind))
+        distinct = values.take(mine).dictionary_encode()
+        texts = distinct.dictionary.to_pylist()
+        cleaned = pa.array(
+            [normalised(kind, text, region) for text in texts], pa.string()
+        )
+        found = pa.concat_arrays([found, cleaned.take(distinct.indices)])
+        places.append(mine.to_numpy())
+    order: Any = np.argsort(np.concatenate(places)) if places else []
+    return found.take(pa.array(order, pa.int64()))
 
 
 def instant(text: str) -> datetime | None:
@@ -202,6 +212,8 @@ def canonical(moment: datetime) -> str:
 
 def instants(texts: pa.Array) -> pa.Array:
     """Texts to instants; what is none becomes null."""
+    if texts.null_count == len(texts):
+        return pa.nulls(len(texts), INSTANT)
     shortest = pc.min(pc.binary_length(texts)).as_py()
     if shortest is None or shortest >= _SHORTEST:
         try:

@@ -1,24 +1,23 @@
 """Which version of each engagement is current, and its document in order of id.
 
 Raw holds every version ever landed. `current` states the rule over one engagement's
-versions; the rest applies it to a day of any size: ids and dates first, then the
-chosen documents alone, sorted by DuckDB, which spills to disk what memory cannot hold.
+versions; the rest applies it to a day of any size, range after range of its ids: ids
+and dates first, then the chosen documents alone.
 """
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Self
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
-from journeyport.arrow import schema_of
 from journeyport.lake import Lake
-from journeyport.tables import RAW_ENGAGEMENTS
+from journeyport.normalise.ranges import ranges
 
 _STATUS = {"CREATED": 0, "ACTIVE": 1, "COMPLETED": 2}
 _ARRAYS = (
@@ -67,7 +66,7 @@ SELECT v.engagement_id, v.content_hash, v.first['at'] AS _extracted_at,
     r.deleted_reason, coalesce(alive.start_date, r.start_date) AS start_date,
     coalesce(alive.update_date, r.update_date) AS update_date,
     coalesce(alive.end_date, r.end_date) AS end_date,
-    coalesce(alive.status, r.status) AS status, r.{document}
+    coalesce(alive.status, r.status) AS status, r.place
 FROM raw r JOIN versions v USING (engagement_id, content_hash)
 JOIN chosen c USING (engagement_id, content_hash)
 LEFT JOIN (
@@ -83,8 +82,8 @@ ORDER BY v.engagement_id, r.policy_hash, r._run_id
 """
 """A tombstone names no dates: it takes those the engagement had when it was alive."""
 
-_IN_MEMORY = 16_000_000
-"""Bytes of raw files up to which a day is read at once: half the price of a sort."""
+_PAYLOADS = 32_000_000
+"""Bytes of documents in a batch, though it may hold more of them."""
 
 
 @dataclass(frozen=True)
@@ -144,55 +143,63 @@ def current(versions: Sequence[Version]) -> Version:
     return leader
 
 
-@contextmanager
-def workspace(memory: str = "256MB") -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection in memory that spills to a folder of its own."""
-    with (
-        tempfile.TemporaryDirectory(prefix="journeyport-") as spill,
-        duckdb.connect(
-            ":memory:", config={"memory_limit": memory, "temp_directory": spill}
-        ) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'")
-        yield connection
+class Workspace:
+    """A DuckDB connection in memory, opened when it is first needed.
+
+    It spills to a folder of its own what its memory cannot hold.
+    """
+
+    def __init__(self, memory: str = "256MB") -> None:
+        self._memory = memory
+        self._open = ExitStack()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The one connection."""
+        if self._connection is None:
+            spill = self._open.enter_context(
+                tempfile.TemporaryDirectory(prefix="journeyport-")
+            )
+            settings = {"memory_limit": self._memory, "temp_directory": spill}
+            connection = duckdb.connect(":memory:", config={"threads": 1, **settings})
+            self._connection = self._open.enter_context(connection)
+            self._connection.execute("SET TimeZone = 'UTC'")
+        return self._connection
 
 
 def documents(
-    lake: Lake,
-    connection: duckdb.DuckDBPyConnection,
-    account: str,
-    day: date,
-    batch: int,
+    lake: Lake, workspace: Workspace, account: str, day: date, batch: int
 ) -> Iterator[pa.Table]:
     """The current versions of an account-day in batches, in the order of their ids."""
-    paths = lake.raw_files(account, day)
-    if not paths:
-        return
-    if sum(lake.files.size(path) for path in paths) > _IN_MEMORY:
-        _register(connection, lake, paths)
-        _choose(connection)
-        query = _DOCUMENTS.format(document="payload")
-        yield from _once_each(connection.execute(query).to_arrow_reader(batch))
-        return
-    whole = lake.read_raw(account, day)
-    order = _in_order(connection, whole)
-    for start in range(0, len(order), batch):
-        part = order.slice(start, batch)
-        payloads = whole.column("payload").take(part.column("place"))
-        yield part.append_column("payload", payloads)
+    for whole in ranges(lake, account, day):
+        if not len(whole):
+            continue
+        order = _in_order(workspace, whole)
+        step = max(1, min(batch, len(whole) * _PAYLOADS // max(1, whole.nbytes)))
+        for start in range(0, len(order), step):
+            part = order.slice(start, step)
+            payloads = whole.column("payload").take(part.column("place"))
+            yield part.append_column("payload", payloads)
 
 
-def _in_order(connection: duckdb.DuckDBPyConnection, whole: pa.Table) -> pa.Table:
+def _in_order(workspace: Workspace, whole: pa.Table) -> pa.Table:
     """The current versions by id, with their places in `whole`, without documents."""
     place = pa.array(range(len(whole)), pa.int64())
     placed = whole.append_column("place", place)
     if pc.count_distinct(whole.column("engagement_id")).as_py() == len(whole):
         # As on any day that was read for the first time.
         return placed.drop(["payload"]).sort_by("engagement_id")
+    connection = workspace.connection
     connection.register("raw", placed)
     _choose(connection)
-    query = _DOCUMENTS.format(document="place")
-    found = connection.execute(query).to_arrow_reader(len(whole))
+    found = connection.execute(_DOCUMENTS).to_arrow_reader(len(whole))
     return pa.concat_tables(_once_each(found))
 
 
@@ -211,23 +218,6 @@ def _once_each(found: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
         last = ids[-1] if ids else last
         table = pa.table(part)
         yield table if all(kept) else table.filter(pa.array(kept))
-
-
-def _register(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, paths: list[str]
-) -> None:
-    if lake.files.is_local:
-        # DuckDB's own reader holds a row group; a dataset's reads ahead of itself.
-        files = [lake.files.place(path) for path in paths]
-        connection.read_parquet(files, hive_partitioning=False).create_view("raw")
-        return
-    source = ds.dataset(
-        [lake.files.place(path) for path in paths],
-        schema=schema_of(RAW_ENGAGEMENTS),
-        filesystem=lake.files.filesystem,
-        format="parquet",
-    )
-    connection.register("raw", source)
 
 
 def _choose_unclear(connection: duckdb.DuckDBPyConnection) -> None:
