@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from journeyport import crm
+from journeyport.crm.scaffold import NAMESPACE
 from journeyport.errors import SettingsError
 
 PACKAGED = Path(crm.__file__).with_name("salesforce.yaml")
@@ -145,10 +146,57 @@ def test_the_package_has_every_mapped_field_and_no_right_to_delete(tmp_path):
     text = rights.read_text()
     assert "<allowDelete>true" not in text
     assert "<modifyAllRecords>true" not in text
-    assert text.count("<allowDelete>false") == len(own.objects)
+    assert text.count("<allowDelete>false") == len(own.objects) + 1  # reads Account
+    assert "<allowEdit>false</allowEdit><allowRead>true" in text
     key = next(p for p in report.files if p.name.startswith("JP_Engagement_Id__c"))
     assert "<externalId>true" in key.read_text()
     assert "<unique>true" in key.read_text()
+
+
+def test_the_package_leaves_out_what_no_org_deploys(tmp_path):
+    """Custom fields of tasks are Activity's; tasks have a user permission, no rights
+    of an object or of its standard fields; a required field has no right at all."""
+    first = "      JP_First_Contact__c: first_contact_at\n"
+    theirs = "      {}: {{from: last_topic, overwrite: empty_only}}\n"
+    standard = "".join(theirs.format(name) for name in ("LastName", "Title"))
+    own = mapping(
+        tmp_path, ("enabled: false", "enabled: true"), (first, first + standard)
+    )
+    report = crm.scaffold(own, tmp_path)
+    places = {"/".join(path.parts[-3:]) for path in report.files}
+    assert "Activity/fields/JP_Engagement_Id__c.field-meta.xml" in places
+    assert not [place for place in places if place.startswith("Task/")]
+    (rights,) = [p for p in report.files if "permissionset" in p.name]
+    tree = ET.parse(rights)
+    spaces = {"m": NAMESPACE}
+    fields = {e.text for e in tree.iterfind(".//m:fieldPermissions/m:field", spaces)}
+    assert {f for f in fields if f.startswith("Task.")} == {"Task.JP_Engagement_Id__c"}
+    assert "Contact.Title" in fields
+    assert "Contact.LastName" not in fields
+    objects = {e.text for e in tree.iterfind(".//m:objectPermissions/m:object", spaces)}
+    assert objects == {"Account", "Contact", "JP_Engagement__c", "JP_Participant__c"}
+    users = {e.text for e in tree.iterfind(".//m:userPermissions/m:name", spaces)}
+    assert users == {"ApiEnabled", "EditTask"}
+
+
+def test_a_key_that_does_not_fit_its_field_is_an_error(world, sandbox):
+    world.person("c" * 80, 1)
+    world.write()
+    with crm.connect(world.config) as org:
+        report = crm.check(org, crm.load_mapping(), world.lake)
+    found = dict(findings(report))
+    assert "keys of up to 87" in found["Contact.JP_Customer_Id__c"]
+
+
+def test_what_this_user_may_not_see_is_said(world, sandbox):
+    fault = {"kind": "request_limit", "path": "/tooling/query", "times": 9}
+    sandbox.admin("POST", "/faults", fault)
+    with crm.connect(world.config) as org:
+        report = crm.check(org, crm.load_mapping())
+    notes = findings(report, "NOTE")
+    unseen = "whether validation rules are active cannot be seen by this user"
+    assert "View Setup" in notes[("Contact", unseen)]
+    assert report.ok
 
 
 def test_plain_http_is_refused_off_this_machine(world):

@@ -256,6 +256,15 @@ def _types(
     source = Source(lake or Lake("/nonexistent"), mapping, Selection(datetime.now(UTC)))
     kinds = source.types(rule)
     longest = source.longest(rule) if lake is not None else {}
+    key = shape.fields.get(rule.external_id)
+    if key is not None and key.length and longest.get("_key", 0) > key.length:
+        yield CheckLine(
+            ERROR,
+            f"{rule.name}.{rule.external_id}",
+            f"holds {key.length} characters and the lake has keys of up to "
+            f"{longest['_key']}",
+            f"lengthen it; {DEPLOY}",
+        )
     for each in rule.fields:
         field = shape.fields.get(each.name)
         if field is None:

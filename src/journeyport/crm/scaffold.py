@@ -2,7 +2,9 @@
 
 Custom objects, their fields, fields of ours on standard objects, and a permission set
 that may read, make and change, and never delete. Whether an org has them already is
-asked by `check`; deploying again changes nothing.
+asked by `check`; deploying again changes nothing. What an org refuses to deploy is left
+out: rights on required fields, and on Task, whose custom fields are Activity's and
+whose rights are a user permission.
 https://developer.salesforce.com/docs/atlas.en-us.sfdx_dev.meta/sfdx_dev/sfdx_dev_source_file_format.htm
 """
 
@@ -25,6 +27,12 @@ NAMESPACE = "http://soap.sforce.com/2006/04/metadata"
 PERMISSION_SET = "Journeyport_Integration"
 
 ROOT = Path("force-app/main/default")
+
+REQUIRED = frozenset({"LastName", "Name"})
+"""Standard fields that everybody may write; a right on them is refused."""
+
+TOGETHER = ("Account", "Contact")
+"""An org gives the right to read one of them only with the other's."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ def scaffold(
 
 
 def _object(rule: ObjectRule, kinds: Mapping[str, pa.DataType]) -> dict[Path, str]:
-    folder = ROOT / "objects" / rule.name
+    folder = ROOT / "objects" / ("Activity" if rule.name == "Task" else rule.name)
     found: dict[Path, str] = {}
     if rule.name.endswith("__c"):
         label = _label(rule.name)
@@ -116,7 +124,7 @@ def _fields(
             _tag("caseSensitive", "true"),
             _tag("externalId", "true"),
             _tag("label", _label(rule.external_id)),
-            _tag("length", "80"),
+            _tag("length", "255"),
             _tag("type", "Text"),
             _tag("unique", "true"),
         ],
@@ -173,39 +181,50 @@ def _type(kind: pa.DataType) -> list[str]:
 
 def _permissions(mapping: CrmMapping) -> list[str]:
     """Rights to read, make and change what is mapped; none to delete."""
-    found: list[str] = []
+    fields: set[str] = set()
     for rule in mapping.objects:
         for name in (*rule.names, *(m.field for m in rule.matches)):
-            writes = name in rule.names
-            found.append(
-                "<fieldPermissions>"
-                + _tag("editable", "true" if writes else "false")
-                + _tag("field", f"{rule.name}.{name}")
-                + _tag("readable", "true")
-                + "</fieldPermissions>"
-            )
-    found = sorted(set(found))
+            if name.endswith("__c") or (rule.name != "Task" and name not in REQUIRED):
+                fields.add(
+                    "<fieldPermissions>"
+                    + _tag("editable", "true" if name in rule.names else "false")
+                    + _tag("field", f"{rule.name}.{name}")
+                    + _tag("readable", "true")
+                    + "</fieldPermissions>"
+                )
+    mapped = {rule.name: rule for rule in mapping.objects if rule.name != "Task"}
+    objects = dict.fromkeys(mapped)
+    if mapped.keys() & set(TOGETHER):
+        objects |= dict.fromkeys(TOGETHER)
+    found = sorted(fields)
     found.append(_tag("hasActivationRequired", "false"))
     found.append(_tag("label", "Journeyport Integration"))
-    for rule in mapping.objects:
+    for name in sorted(objects):
+        rule_of = mapped.get(name)
         found.append(
             "<objectPermissions>"
-            + _tag("allowCreate", "true" if rule.creates else "false")
+            + _tag("allowCreate", _said(rule_of is not None and rule_of.creates))
             + _tag("allowDelete", "false")
-            + _tag("allowEdit", "true")
+            + _tag("allowEdit", _said(rule_of is not None))
             + _tag("allowRead", "true")
             + _tag("modifyAllRecords", "false")
-            + _tag("object", rule.name)
+            + _tag("object", name)
             + _tag("viewAllRecords", "true")
             + "</objectPermissions>"
         )
-    found.append(
+    rights = ["ApiEnabled", *(["EditTask"] if mapping.rule("Task") else [])]
+    found += [
         "<userPermissions>"
         + _tag("enabled", "true")
-        + _tag("name", "ApiEnabled")
+        + _tag("name", right)
         + "</userPermissions>"
-    )
+        for right in rights
+    ]
     return found
+
+
+def _said(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _document(kind: str, body: list[str]) -> str:
