@@ -34,7 +34,7 @@ NIGHTS = st.lists(
         st.lists(EVENTS, min_size=1, max_size=5),
         *(st.booleans() for _ in range(3)),
     ),
-    min_size=2,
+    min_size=3,
     max_size=5,
 )
 SOME = (
@@ -123,7 +123,7 @@ def any_nights(first_world, loaded_file, copy_database, nights, tables) -> None:
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=SHARED)
+@settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=SHARED)
 @given(nights=NIGHTS)
 def test_any_nights_end_as_the_lake_is(first_world, loaded_file, copy_database, nights):
     any_nights(first_world, loaded_file, copy_database, nights, SOME)

@@ -107,6 +107,17 @@ def trigger(target, error: str, times: int) -> None:
         target.execute(statement)
 
 
+FEW = ["engagements", "engagement_identifiers", "journeys"]
+"""The last one raises the error, when the others are written already."""
+
+
+def few_changed(world) -> None:
+    """Change a row in each of a few tables."""
+    world.tables = frozenset(FEW)
+    world.change("AAAAAA", "AAAAAA-0-000")
+    world.write(("AAAAAA", FIRST))
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "sentence"),
     [
@@ -120,31 +131,28 @@ def test_an_error_half_way_is_a_sentence_and_leaves_nothing(
     loaded_postgresql, world, error, kind, sentence
 ):
     trigger(loaded_postgresql, error, 1)
-    world.change("AAAAAA", "AAAAAA-0-000")
-    world.write(("AAAAAA", FIRST))
-    before = loaded_postgresql.rows()
+    few_changed(world)
+    before = loaded_postgresql.rows(FEW)
     with pytest.raises(kind, match=sentence) as caught:
-        loaded_postgresql.load(world)
+        loaded_postgresql.load(world, tables=FEW)
     assert "secret value" not in str(caught.value)
-    assert loaded_postgresql.rows() == before
-    loaded_postgresql.load(world)
+    assert loaded_postgresql.rows(FEW) == before
+    loaded_postgresql.load(world, tables=FEW)
     assert_equal(loaded_postgresql, world)
 
 
 def test_a_deadlock_is_tried_again_by_itself(loaded_postgresql, world):
     trigger(loaded_postgresql, "deadlock_detected", 2)
-    world.change("AAAAAA", "AAAAAA-0-000")
-    world.write(("AAAAAA", FIRST))
-    assert loaded_postgresql.load(world).retries == 2
+    few_changed(world)
+    assert loaded_postgresql.load(world, tables=FEW).retries == 2
     assert_equal(loaded_postgresql, world)
 
 
 def test_a_deadlock_that_never_ends_is_told(loaded_postgresql, world):
     trigger(loaded_postgresql, "deadlock_detected", 99)
-    world.change("AAAAAA", "AAAAAA-0-000")
-    world.write(("AAAAAA", FIRST))
+    few_changed(world)
     with pytest.raises(TransientError, match="blocked each other"):
-        loaded_postgresql.load(world, attempts=2)
+        loaded_postgresql.load(world, attempts=2, tables=FEW)
 
 
 _HOLDING = """

@@ -34,6 +34,7 @@ def test_a_reader_never_sees_a_torn_engagement(loaded_postgresql, world):
                 torn.append(sum(connection.scalars(sa.text(TORN))))
                 hashes = "SELECT string_agg(_row_hash, '' ORDER BY _row_hash) FROM "
                 seen.add(connection.scalar(sa.text(hashes + "engagements")))
+            done.wait(0.02)  # the load needs the processor too
         engine.dispose()
 
     reader = threading.Thread(target=read)

@@ -82,7 +82,8 @@ def test_verifying_a_file_that_is_not_there_makes_none(tmp_path, world):
 
 
 def test_a_report_is_plain_data(loaded_duckdb, world):
-    load = loaded_duckdb.load(world, rewrite=True).as_dict()
+    some = ["engagements", "customers", "certificates"]
+    load = loaded_duckdb.load(world, rewrite=True, tables=some).as_dict()
     assert load["data"]["inserted"] == sum(
         counts["inserted"]
         for name, counts in load["tables"].items()

@@ -127,9 +127,11 @@ class Catalogue:
 
     def present(self, connection: sa.Connection) -> dict[str, str]:
         """What we made and is there: tables and views, with what was declared."""
-        if not self.exists(connection):
+        found = sa.inspect(connection)
+        there = set(found.get_table_names(schema=self.schema))
+        if MADE not in there:
             return {}
-        there = self._reflected(connection)
+        there |= set(found.get_view_names(schema=self.schema))
         listed = connection.execute(sa.select(self.made.c.name, self.made.c.declared))
         return {name: declared for name, declared in listed if name in there}
 
