@@ -8,11 +8,11 @@ so that a day is like any other. Some phones are shared by three, one call in tw
 from one of twenty switchboards, one account id in a hundred is mistyped.
 
 Of each length an index and a history of customer ids are filled as a rebuild would
-leave them: cohort by cohort, for nothing but the switchboards connects two cohorts. At
-a small size the same is first made by a rebuild, and both must be equal. Then five
-more days are followed, one a night; CPU seconds of the median night: noticing the
-changed day among all days, reading it, following it through the index, the index's
-commit and the history's.
+leave them, in bulk and without the snapshots. At a small size the same is first made
+by a rebuild, and both must be equal, before and after a night. Then three more days
+are followed, one a night; CPU seconds of the median night: noticing the changed day
+among all days, reading it, following it through the index, the index's commit and the
+history's.
 
 With `--whole`, a lake of all days is resolved from nothing, then three nights follow as
 they do in production: the night and the publishing of the snapshots, apart.
@@ -25,9 +25,8 @@ import resource
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -40,14 +39,14 @@ import pyarrow.compute as pc
 from journeyport.arrow import conform
 from journeyport.clock import SetClock
 from journeyport.identity import load_config, resolve
-from journeyport.identity.evidence import gather, weigh
-from journeyport.identity.history import name_customers, part_ledger
+from journeyport.identity.evidence import WEAK, Evidence, Weights, weigh
+from journeyport.identity.history import customer_id, strongest
 from journeyport.identity.index import FILE, opened
 from journeyport.identity.indexed import Basis
 from journeyport.identity.night import follow
 from journeyport.identity.partition import Rulings
 from journeyport.identity.reading import day_contents
-from journeyport.identity.standing import settle
+from journeyport.identity.standing import Outcome, settle
 from journeyport.lake import Lake
 from journeyport.state import State
 from journeyport.state.identity import (
@@ -70,8 +69,6 @@ STAY = 40
 
 BOARDS = 20
 _BITS = 44
-_BOARD = np.int64(2) << _BITS
-"""Switchboards are the phones 1 to BOARDS."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,6 @@ class Day:
     """One day: what each engagement carries, by number; keys are kind and value."""
 
     starts: np.ndarray
-    cohort: np.ndarray
     engagement: np.ndarray
     key: np.ndarray
 
@@ -112,7 +108,6 @@ def invented(day: int, edges: int) -> Day:
         parts.append((chosen, numbers[chosen] + (np.int64(kind) << _BITS)))
     return Day(
         starts,
-        cohort,
         np.concatenate([chosen for chosen, _ in parts]).astype(np.int32),
         np.concatenate([keys for _, keys in parts]),
     )
@@ -121,11 +116,6 @@ def invented(day: int, edges: int) -> Day:
 def scattered(number: np.ndarray) -> np.ndarray:
     """Other numbers, each its own: neighbours do not lie side by side in an index."""
     return BOARDS + 1 + (number * 2_654_435_761) % (1 << 32)
-
-
-def is_board(keys: np.ndarray) -> np.ndarray:
-    """Which values are switchboards."""
-    return (keys > _BOARD) & (keys <= _BOARD + BOARDS)
 
 
 def texts(keys: np.ndarray) -> tuple[list[str], list[str]]:
@@ -211,123 +201,76 @@ class Place:
         self.state.close()
 
 
-def cohorts(length: int, edges: int) -> Iterator[dict[str, np.ndarray]]:
-    """The history, person by person's cohort: engagement, start, key of each edge.
-
-    Engagements are numbered day after day from 1; those that carry nothing are in no
-    cohort.
-    """
-    waiting: dict[int, list[dict[str, np.ndarray]]] = {}
-    first = 1
+def history(length: int, edges: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """All edges as engagement, key; and every engagement's start, numbered by day."""
+    parts: list[dict[str, np.ndarray]] = []
+    starts: list[np.ndarray] = []
+    first = 0
     for day in range(length):
         made = invented(day, edges)
-        starts = made.starts.astype(np.int64)
-        of = made.cohort[made.engagement]
-        for cohort in np.unique(of).tolist():
-            mine = of == cohort
-            waiting.setdefault(cohort, []).append(
-                {
-                    "engagement": made.engagement[mine].astype(np.int64) + first,
-                    "start": starts[made.engagement[mine]],
-                    "key": made.key[mine],
-                }
-            )
-        first += len(starts)
-        for cohort in [cohort for cohort in waiting if cohort <= day + 1]:
-            yield _joined(waiting.pop(cohort))
-    for cohort in sorted(waiting):
-        yield _joined(waiting[cohort])
-
-
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        engagement = made.engagement + np.int32(first)
+        parts.append({"engagement": engagement, "key": made.key})
+        starts.append(made.starts.astype(np.int64))
+        first += len(made.starts)
+    edge = {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
+    order = np.lexsort((edge["key"], edge["engagement"]))
+    return {name: one[order] for name, one in edge.items()}, np.concatenate(starts)
 
 
 def seed(place: Place, length: int, edges: int) -> dict[str, int]:
     """Fill index and history as a rebuild of so many days would leave them."""
     with opened(place.state) as index:
-        index.set_basis(ACCOUNT, Basis(1, "", "", ""), {})
-    for secondary in customer_id_history.indexes:
-        secondary.drop(place.state.engine)
-    customers: list[str] = []
-    keys, owners, edges_of, sharers = [], [], [], []
-    last = 0
-    for part in cohorts(length, edges):
-        found, owner, shared, events = _settled(part, last, len(customers))
-        last += len(events)
-        _remember(place, events)
-        customers += [event.customer_id for event in events]
-        keys.append(found)
-        owners.append(owner)
-        sharers.append(shared)
-        edges_of.append(part)
-    for secondary in customer_id_history.indexes:
-        secondary.create(place.state.engine)
-    edge = _joined(edges_of)
-    del edges_of
-    key, owner = np.concatenate(keys), np.concatenate(owners)
-    order = np.argsort(key, kind="stable")
-    key, owner = key[order], owner[order]
+        days = [(FIRST + timedelta(days=day)).isoformat() for day in range(length)]
+        index.set_basis(ACCOUNT, Basis(1, "", "", ""), dict.fromkeys(days, ""))
+    edge, starts = history(length, edges)
+    keys, row_value = np.unique(edge["key"], return_inverse=True)
+    row_value = row_value.astype(np.int32)
+    del edge["key"]
+    evidence = Evidence(
+        KINDS,
+        (keys >> _BITS).astype(np.int8),
+        pa.array(texts(keys)[1]),
+        pa.nulls(len(starts), pa.string()),
+        starts,
+        edge["engagement"],
+        row_value,
+    )
+    weights = weigh(evidence, RULES, ACCOUNT, {})
+    outcome = settle(evidence, weights, Rulings())
+    owner, customers, events = _named(evidence, weights, outcome)
+    _remember(place, ())
+    _fill_history(place, events)
+    shared, label = outcome.candidates
+    counts = np.bincount(shared, minlength=len(keys))
+    crowded = (weights.strength == WEAK) & (counts > weights.listed)
+    chosen = crowded[shared]
+    sharers = sorted(
+        (value + 1, customers[place])
+        for value, place in zip(
+            shared[chosen].tolist(), owner[label[chosen]].tolist(), strict=True
+        )
+    )
+    del outcome
     with closing(sqlite3.connect(place.index)) as connection:
         connection.execute("PRAGMA cache_size=-200000")
-        _fill_values(connection, key, owner, edge, customers)
-        _fill_evidence(connection, np.unique(key), edge)
+        _fill_values(connection, evidence, weights, crowded, (owner, customers))
+        _fill_evidence(connection, evidence)
         _fill_engagements(connection, length, edges)
-        pairs = np.concatenate(sharers)
-        number = np.searchsorted(np.unique(key), pairs[:, 0]) + 1
-        rows = sorted(
-            (value, customers[place])
-            for value, place in zip(number.tolist(), pairs[:, 1].tolist(), strict=True)
+        connection.executemany(
+            "INSERT INTO identity_index_sharers VALUES (?,?)", sharers
         )
-        connection.executemany("INSERT INTO identity_index_sharers VALUES (?,?)", rows)
         connection.commit()
-    with opened(place.state) as index:
-        content = {
-            (FIRST + timedelta(days=day)).isoformat(): "" for day in range(length)
-        }
-        index.set_basis(ACCOUNT, Basis(1, "", "", ""), content)
-    return {"customers": len(customers), "edges": len(edge["key"])}
+    return {"customers": len(customers), "edges": len(row_value)}
 
 
-def _settled(part: dict[str, np.ndarray], last: int, base: int):  # noqa: ANN202
-    """A cohort's values, whose they are, who shares switchboards; the ids' events."""
-    names = [f"{number:09d}" for number in part["engagement"].tolist()]
-    kinds, values = texts(part["key"])
-    table = pa.table(
-        {"engagement_id": names, "start_date": pa.array(part["start"])}
-    ).group_by("engagement_id").aggregate([("start_date", "min")])  # fmt: skip
-    evidence = gather(
-        pa.table(
-            {
-                "engagement_id": table["engagement_id"],
-                "start_date": table["start_date_min"].cast(pa.timestamp("us", "UTC")),
-            }
-        ),
-        pa.table({"engagement_id": names, "identifier_type": kinds, "value": values}),
-    )
-    low = evidence.values.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    kind = np.array([KINDS.index(name) for name in evidence.types], np.int64)
-    key = low + (kind[evidence.value_type] << _BITS)
-    board = is_board(key)
-    weights = replace(weigh(evidence, RULES, ACCOUNT, {}), crowded=board)
-    outcome = settle(evidence, weights, Rulings())
-    ledger = part_ledger((), (), last)
-    naming = name_customers(
-        evidence, weights, outcome, ledger, {}, account=ACCOUNT, version=1
-    )
-    place = {event.customer_id: base + n for n, event in enumerate(naming.events)}
-    number = {label: place[name] for label, name in naming.ids.items()}
-    owner = np.array([number.get(label, -1) for label in outcome.label.tolist()])
-    shared, label = outcome.candidates
-    chosen = board[shared]
-    pairs = np.stack(
-        (
-            key[shared[chosen]],
-            np.array([number[one] for one in label[chosen].tolist()], np.int64),
-        ),
-        axis=1,
-    )
-    return key, owner, pairs, naming.events
+def _named(evidence: Evidence, weights: Weights, outcome: Outcome):  # noqa: ANN202
+    """Per value its customer's place; the customers; what makes each id."""
+    best = strongest(weights, outcome, evidence)
+    place = np.full(len(outcome.label) + 1, -1, np.int32)
+    place[list(best)] = np.arange(len(best), dtype=np.int32)
+    anchors = [evidence.name(value) for value in best.values()]
+    customers = [customer_id(ACCOUNT, anchor, 0) for anchor in anchors]
+    return place[outcome.label], customers, zip(customers, anchors, strict=True)
 
 
 def _remember(place: Place, events) -> None:  # noqa: ANN001
@@ -337,48 +280,59 @@ def _remember(place: Place, events) -> None:  # noqa: ANN001
     )
 
 
+def _fill_history(place: Place, events) -> None:  # noqa: ANN001
+    for secondary in customer_id_history.indexes:
+        secondary.drop(place.state.engine)
+    with closing(sqlite3.connect(place.state.path)) as connection:
+        connection.executemany(
+            "INSERT INTO customer_id_history VALUES (?,?,?,'MINTED',NULL,?,?,0,1)",
+            (
+                (ACCOUNT, number, name, *anchor)
+                for number, (name, anchor) in enumerate(events, 1)
+            ),
+        )
+        connection.commit()
+    for secondary in customer_id_history.indexes:
+        secondary.create(place.state.engine)
+
+
 def _fill_values(
     connection: sqlite3.Connection,
-    key: np.ndarray,
-    owner: np.ndarray,
-    edge: dict[str, np.ndarray],
-    customers: list[str],
+    evidence: Evidence,
+    weights: Weights,
+    crowded: np.ndarray,
+    owned: tuple[np.ndarray, list[str]],
 ) -> None:
-    distinct, first = np.unique(key, return_index=True)
-    owner = owner[first]
-    often = np.bincount(np.searchsorted(distinct, edge["key"]))
-    kinds, values = texts(distinct)
-    weight = np.where(distinct >> _BITS == 2, 1, 2)
-    crowded = is_board(distinct)
+    owner, customers = owned
+    often = np.bincount(evidence.row_value, minlength=evidence.value_count)
+    weight = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
+    columns = (evidence.value_type, weight, crowded, owner, often)
     connection.executemany(
         "INSERT INTO identity_index_values VALUES (?,?,?,?,?,?,?,?)",
         (
-            (number, ACCOUNT, *row[:4], None if who < 0 else customers[who], count)
-            for number, (*row, who, count) in enumerate(
+            (number, ACCOUNT, KINDS[kind], value, coded, flag,
+             None if who < 0 else customers[who], count)
+            for number, (value, kind, coded, flag, who, count) in enumerate(
                 zip(
-                    kinds,
-                    values,
-                    weight.tolist(),
-                    crowded.tolist(),
-                    owner.tolist(),
-                    often.tolist(),
+                    evidence.values.to_pylist(),
+                    *(column.tolist() for column in columns),
                     strict=True,
                 ),
                 1,
             )
         ),
-    )
+    )  # fmt: skip
 
 
-def _fill_evidence(
-    connection: sqlite3.Connection, keys: np.ndarray, edge: dict[str, np.ndarray]
-) -> None:
+def _fill_evidence(connection: sqlite3.Connection, evidence: Evidence) -> None:
     connection.execute("DROP INDEX identity_index_by_engagement")
-    value = (np.searchsorted(keys, edge["key"]) + 1).astype(np.int32)
-    order = np.lexsort((edge["engagement"], edge["start"], value))
+    # Engagements are numbered by start: a stable sort leaves them in its order.
+    order = np.argsort(evidence.row_value, kind="stable")
     for low in range(0, len(order), 1_000_000):
         mine = order[low : low + 1_000_000]
-        columns = (value[mine], edge["start"][mine], edge["engagement"][mine])
+        engagement = evidence.row_engagement[mine]
+        columns = (evidence.row_value[mine] + 1, evidence.starts[engagement],
+                   engagement + 1)  # fmt: skip
         connection.executemany(
             "INSERT INTO identity_index_evidence VALUES (?,?,?)",
             zip(*(column.tolist() for column in columns), strict=True),
@@ -487,10 +441,10 @@ def followed(length: int, edges: int, folder: Path) -> dict[str, object]:
         # A manifest per day, as the night looks through all of them.
         for day in range(length):
             place.put(day, 20)
-        nights = [_night(place, length + n, edges, n + 2) for n in range(5)]
+        nights = [_night(place, length + n, edges, n + 2) for n in range(3)]
         size = place.index.stat().st_size
         place.close()
-    seconds, customers, engagements = sorted(nights)[2]
+    seconds, customers, engagements = sorted(nights)[1]
     return {
         "days": length,
         **figures,
@@ -554,8 +508,8 @@ def main() -> None:
     chosen = parser.parse_args()
     check()
     measure = whole if chosen.whole else followed
-    short, long = (
-        measure(length, chosen.edges, chosen.folder) for length in chosen.days
+    long, short = (
+        measure(length, chosen.edges, chosen.folder) for length in chosen.days[::-1]
     )
     ratio = long["night_cpu_seconds"] / short["night_cpu_seconds"]
     figures = {

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from journeyport import cli
-from journeyport.identity import IdentityConfig
+from journeyport.identity import IdentityConfig, compare, render_comparison
 
 PAGE = Path(__file__).parents[2] / "docs" / "identity.md"
 ROW = re.compile(
     r"^\| (\w+-\d) \| (\d{4}-\d\d-\d\d \d\d:\d\d) \| (.+) \|$", re.MULTILINE
 )
 DATE = r"\d{4}-\d\d-\d\d(?=:|\s+by)"
+ASKED = re.compile(r"```text\n\$ (.+)\n((?:.*\n)*?)```")
 BLOCK = re.compile(r"```console\n\$ (.+)\n((?:.*\n)*?)```")
 
 
@@ -72,3 +73,21 @@ def test_the_commands_print_what_the_page_shows(example, monkeypatch, capfd):
         said = run(example, command, monkeypatch, capfd)
         assert said == re.sub(DATE, "DAY", printed), command
         example.resolve()
+
+
+def test_the_comparison_prints_what_the_page_shows(example):
+    """Here the source is what it would be: all linked, but for the phone."""
+    everybody = {
+        "accountIds": ["C-1001", "C-2002"],
+        "emailAddresses": [f"{name}@kestrel.net" for name in ("anna", "family", "bea")],
+    }
+
+    def ask(kind: str, value: str) -> dict[str, list[str]]:
+        return everybody if value in everybody.get(kind, ()) else {kind: [value]}
+
+    ((command, printed),) = ASKED.findall(PAGE.read_text())
+    assert command.split()[:3] == ["journeyport", "identity", "compare"]
+    found = compare(
+        example.lake, "ABCDEF", ask, sample=0, identifiers=command.split()[3:]
+    )
+    assert render_comparison(found) == printed.rstrip()

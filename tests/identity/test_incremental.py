@@ -32,12 +32,13 @@ class Nights:
         self.following = make_world(NARROW)
         self.rebuilding = make_world(NARROW)
         self.names = set()
+        self.reconfigured = False
 
     @property
     def worlds(self):
         return self.following, self.rebuilding
 
-    def happen(self):
+    def happen(self, night):
         for world in self.worlds:
             world.held = set()
         for _ in range(self.chance.randrange(1, 6)):
@@ -46,6 +47,9 @@ class Nights:
             )()
         if self.chance.random() < 0.3:
             self.rule()
+        self.reconfigured = night == 3 or self.chance.random() < 0.1
+        if self.reconfigured:
+            self.reconfigure()
         for world in self.worlds:
             world.write_held()
             world.clock.advance(timedelta(days=1))
@@ -104,6 +108,14 @@ class Nights:
             except Exception:  # noqa: BLE001 - refused in both worlds alike
                 return
 
+    def reconfigure(self):
+        """Other caps and hub limits than those that hold."""
+        held = self.following.config
+        caps = held.caps.model_copy(update={"default": 3 - held.caps.default})
+        changed = {"caps": caps, "hub_limit": self.chance.randrange(1, 5)}
+        for world in self.worlds:
+            world.config = held.model_copy(update=changed)
+
     def resolve(self):
         followed = self.following.resolve().accounts["ABCDEF"]
         rebuilt = self.rebuilding.resolve(rebuild=True).accounts["ABCDEF"]
@@ -114,9 +126,9 @@ class Nights:
 def test_following_every_night_gives_the_files_of_a_rebuild(make_world, contact, seed):
     nights = Nights(make_world, contact, seed)
     for night in range(NIGHTS):
-        nights.happen()
+        nights.happen(night)
         followed, rebuilt = nights.resolve()
-        assert followed.followed == (night > 0)
+        assert followed.followed == (night > 0 and not nights.reconfigured)
         assert not rebuilt.followed
         for name, content in nights.rebuilding.files().items():
             if nights.following.files()[name] != content:

@@ -21,10 +21,11 @@ from journeyport.identity.history import Identifier
 def render(compared: Compared, *, most: int = 10) -> str:
     """The comparison in words, `most` identifiers of a list at most."""
     counts = Counter(one.verdict for one in compared.comparisons)
-    told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
-    number = len(compared.comparisons)
-    asked = f"{number} customers compared by {compared.asked} questions"
-    lines = [f"{compared.account}: {asked}: {told}."]
+    told = ", ".join(
+        f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]
+    )
+    nothing = "no customer to compare"
+    lines = [f"{compared.account}: {told or nothing} (calls: {compared.asked})."]
     for one in compared.comparisons:
         if one.verdict != SAME or one.unknown:
             lines += _one(one, most)

@@ -139,7 +139,7 @@ def name_customers(
     `prior` is the customer each identifier was of when last resolved, as far as that is
     still known; where an id has no value left there, its anchor speaks.
     """
-    best = _strongest(weights, outcome, evidence)
+    best = strongest(weights, outcome, evidence)
     living = list(ledger.anchors)
     anchor = locate(evidence, list(ledger.anchors.values()))
     shares = _overlaps(
@@ -177,9 +177,7 @@ def name_customers(
     return Naming(ids, tuple(events.made))
 
 
-def _strongest(
-    weights: Weights, outcome: Outcome, evidence: Evidence
-) -> dict[int, int]:
+def strongest(weights: Weights, outcome: Outcome, evidence: Evidence) -> dict[int, int]:
     """Per label, the strongest, then earliest, then smallest of its values."""
     own = np.flatnonzero(outcome.label >= 0)
     seen = np.full(evidence.value_count, evidence.engagement_count, np.int32)
