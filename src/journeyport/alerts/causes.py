@@ -212,19 +212,15 @@ def _undelivered(
 
 
 def _rejects(state: State) -> list[Cause]:
-    counted: dict[tuple[str, str, str, str], list[str]] = {}
-    for row in rejects.all_rows(state):
-        place = (row["account_id"], row["stage"], row["object_name"], row["code"])
-        counted.setdefault(place, []).append(row["reason"])
     return [
         Cause(
             "rejects",
             f"{account} {stage}",
             f"{name} {code}",
-            f"Account {account}: {len(reasons)} record(s) of {name} are refused with "
+            f"Account {account}: {number} record(s) of {name} are refused with "
             f"{code}; the rows are in rejected_records.",
         )
-        for (account, stage, name, code), reasons in counted.items()
+        for (account, stage, name, code), number in rejects.counted(state).items()
     ]
 
 

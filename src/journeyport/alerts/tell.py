@@ -65,7 +65,8 @@ def tell(state: State, clock: Clock, alerting: Alerting) -> list[str]:
                 for key in message.keys:
                     told.setdefault(key, set()).add(name)
     finally:
-        alerts.release(state, mine, told)
+        if mine:
+            alerts.release(state, mine, told)
     wrong += _beat(state, clock, alerting)
     return wrong
 
@@ -103,7 +104,8 @@ def _beat(state: State, clock: Clock, alerting: Alerting) -> list[str]:
     nights = alerts.untold_nights(state)
     # A sign of life that comes late would hide that there was none.
     late = [run for run, at in nights.items() if now - at > _LATE]
-    alerts.note_told(state, late, now=now)
+    if late:
+        alerts.note_told(state, late, now=now)
     if len(nights) == len(late) or not alerting.heartbeat_url:
         return []
     try:

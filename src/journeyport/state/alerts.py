@@ -4,9 +4,10 @@ A cause stays from the look that found it until one that does not find it any mo
 What a cause is, and how it is told, is said in `journeyport.alerts`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -80,32 +81,45 @@ def keep(
         now: the time.
     """
     found = {cause.key: cause for cause in causes}
+    with state.read() as connection:
+        # Nearly every look finds what the one before found: nothing is locked for it.
+        if not _news(connection, found, judged):
+            return
     with state.write() as connection:
-        there = set(connection.scalars(sa.select(_alerts.c.key)))
-        gone = [
-            key
-            for key in there - found.keys()
-            if any(key.startswith(beginning) for beginning in judged)
-        ]
+        news = _news(connection, found, judged)
+        gone = [key for key, cause in news.items() if cause is None]
         connection.execute(_alerts.delete().where(_alerts.c.key.in_(gone)))
-        for key, cause in found.items():
-            if key in there:
-                connection.execute(
-                    _alerts.update()
-                    .where(_alerts.c.key == key)
-                    .values(sentence=cause.sentence)
-                )
+        for key, cause in news.items():
+            if cause is None:
                 continue
-            row = {
-                "key": key,
-                "kind": cause.kind,
-                "topic": cause.topic,
-                "sentence": cause.sentence,
-                "raised_at": now,
-                "told": "",
-                "claimed_until": None,
-            }
-            upsert(connection, _alerts, [row])
+            said = {"sentence": cause.sentence}
+            same = _alerts.update().where(_alerts.c.key == key).values(said)
+            if connection.execute(same).rowcount == 0:
+                row = {
+                    "key": key,
+                    "kind": cause.kind,
+                    "topic": cause.topic,
+                    **said,
+                    "raised_at": now,
+                    "told": "",
+                    "claimed_until": None,
+                }
+                upsert(connection, _alerts, [row])
+
+
+def _news(
+    connection: sa.Connection, found: Mapping[str, Cause], judged: Sequence[str]
+) -> dict[str, Cause | None]:
+    """What is not remembered as it was found; None: it is over."""
+    rows = connection.execute(sa.select(_alerts.c.key, _alerts.c.sentence))
+    there = {row.key: row.sentence for row in rows}
+    news: dict[str, Cause | None] = {
+        key: cause for key, cause in found.items() if there.get(key) != cause.sentence
+    }
+    for key in there.keys() - found.keys():
+        if any(key.startswith(beginning) for beginning in judged):
+            news[key] = None
+    return news
 
 
 def claim(state: State, channels: Iterable[str], *, now: datetime) -> list[Open]:
@@ -114,20 +128,26 @@ def claim(state: State, channels: Iterable[str], *, now: datetime) -> list[Open]
     Two processes may look at the same time; only one of them tells.
     """
     wanted = set(channels)
+    with state.read() as connection:
+        if not _untold(connection, wanted, now):
+            return []
     with state.write() as connection:
-        rows = connection.execute(sa.select(_alerts).order_by(*_ORDER)).all()
-        mine = [
-            row
-            for row in rows
-            if wanted - set(row.told.split())
-            and (row.claimed_until is None or row.claimed_until <= now)
-        ]
+        mine = _untold(connection, wanted, now)
         connection.execute(
             _alerts.update()
             .where(_alerts.c.key.in_([row.key for row in mine]))
             .values(claimed_until=now + CLAIM)
         )
     return [_open(row) for row in mine]
+
+
+def _untold(connection: sa.Connection, wanted: set[str], now: datetime) -> list[Any]:
+    return [
+        row
+        for row in connection.execute(sa.select(_alerts).order_by(*_ORDER)).all()
+        if wanted - set(row.told.split())
+        and (row.claimed_until is None or row.claimed_until <= now)
+    ]
 
 
 def release(state: State, causes: Iterable[Open], told: dict[str, set[str]]) -> None:

@@ -153,3 +153,16 @@ def all_rows(state: State) -> list[dict[str, Any]]:
     query = sa.select(_rejects).order_by(*_rejects.primary_key.columns)
     with state.read() as connection:
         return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001
+
+
+def counted(state: State) -> dict[tuple[str, str, str, str], int]:
+    """How many stand, by account, stage, object and code."""
+    by = (
+        _rejects.c.account_id,
+        _rejects.c.stage,
+        _rejects.c.object_name,
+        _rejects.c.code,
+    )
+    query = sa.select(*by, sa.func.count()).group_by(*by).order_by(*by)
+    with state.read() as connection:
+        return {tuple(row[:4]): row[4] for row in connection.execute(query)}
