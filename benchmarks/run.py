@@ -22,7 +22,10 @@ SIZES: dict[str, tuple[str, str]] = {
     "extraction_seeds": ("--seeds 200", "--seeds 1000"),
     "identity": ("--edges 1000000 --runs 3", "--edges 10000000 --runs 5"),
     "identity_nights": ("--edges 2000 --days 10 40", "--edges 100000 --days 30 300"),
-    "identity_score": ("--engagements 4000", "--engagements 8000"),
+    "identity_score": (
+        "--engagements 4000 --own-mail",
+        "--engagements 20000 --own-mail --splink",
+    ),
     "normalise": ("--documents 10000 --runs 1", "--documents 20000 --runs 5"),
     "normalise_memory": (
         "--documents 20000,40000",
