@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Two workers suit two cores; a file's tests share servers, so they stay together.
 PYTEST ?= $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help install demo up test lint types imports unit soak bench docs clean
+.PHONY: help install demo up test lint types imports unit soak bench docs docs-pictures clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -50,6 +50,9 @@ bench: install ## The benchmarks; results are printed and kept as JSON under var
 
 docs: install ## Write the generated pages again
 	$(BIN)/python -m journeyport.dictionary > docs/dictionary.md
+
+docs-pictures: install ## Take the pictures in the docs again; needs Chromium
+	$(BIN)/python docs/pictures.py
 
 clean: ## Remove the virtual environment and caches; var/ (your data) stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
