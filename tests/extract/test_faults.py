@@ -126,13 +126,13 @@ def days_under(profiles):
     return DAYS + [day for name in profiles for day in MORE_DAYS.get(name, ())]
 
 
-def export(live, folder, days=DAYS, while_asking=None):
+def export(live, folder, days=DAYS, while_asking=None, window_rows=20):
     """Walk the days into a new lake; the report, and its raw documents by id."""
     clock = SetClock(NOW)
     shutil.copy(live.empty, folder / "state.db")  # faster than making its tables
     lake, state = Lake(folder / "lake"), State(f"sqlite:///{folder / 'state.db'}")
     options = ExtractOptions(
-        settle=timedelta(minutes=1), window_rows=20, channels=CHANNELS
+        settle=timedelta(minutes=1), window_rows=window_rows, channels=CHANNELS
     )
     try:
         with live.client(clock) as source:
@@ -367,11 +367,17 @@ def test_more_channels_than_one_search_takes_are_walked_and_audited(live, tmp_pa
     assert (after.audited, after.differing) == (DAYS[:1], DAYS[:1])
 
 
-def test_the_doctor_asks_at_most_ten_questions(live):
-    clock = SetClock(NOW)
-    with live.client(clock) as source:
+def test_the_doctor_asks_ten_questions_and_knows_what_an_export_takes(live, tmp_path):
+    with live.client(SetClock(NOW), budget=20) as source:
         diagnosis = extract.diagnose(source, ACCOUNT, first=DAYS[0], last=DAYS[-1])
     assert diagnosis.questions <= 10
     assert diagnosis.ok, diagnosis.lines
-    assert diagnosis.estimate.engagements == len(live.truth(DAYS))
-    assert "calls" in diagnosis.lines[-1]
+    estimate, truth = diagnosis.estimate, live.truth(DAYS)
+    assert estimate.engagements == len(truth)
+    report, _ = export(live, tmp_path, window_rows=1000)
+    taken = sum(report.calls.values())
+    assert taken <= estimate.calls <= 2 * taken
+    assert estimate.nights == -(-estimate.calls // 20)
+    sent = sum(len(orjson.dumps(document)) for document in truth.values())
+    assert 0.7 < estimate.bytes_sent / sent < 1.4
+    assert "runs of JOURNEYPORT_CALL_BUDGET" in diagnosis.lines[-1]
