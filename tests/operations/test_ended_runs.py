@@ -4,9 +4,9 @@ import json
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
-from journeyport import alerts as told
-from journeyport import environment
+from journeyport import cli, environment
 from journeyport.deployment import Deployment
 from pipelines import alerts
 from pipelines.words import RefusedError
@@ -48,6 +48,11 @@ def refused():
 @dg.job(name="nightly")
 def stumbled():
     stumble()
+
+
+@dg.job(name="nightly")
+def delivered():
+    pass
 
 
 @pytest.fixture
@@ -137,7 +142,21 @@ def test_missing_settings_are_the_sensor_s_word_not_its_failure(
     assert "JOURNEYPORT_ACCOUNTS is missing" in looked(kept)[0]
 
 
-def test_what_stands_is_listed(kept, site):
+def test_the_command_lists_what_stands_and_ends_with_1_until_it_is_over(
+    kept, site, web
+):
     alerts.after(site, kept, run(kept, refused))
-    (line,) = told.open_causes(site.state)
-    assert "A run failed: The warehouse cannot be reached" in line
+    shown = CliRunner().invoke(cli.app, ["alerts"])
+    assert shown.exit_code == 1
+    said = " ".join(shown.output.split())
+    assert "A run failed: The warehouse cannot be reached" in said
+    assert len(web.posted) == 1
+    alerts.after(site, kept, run(kept, delivered))
+    assert CliRunner().invoke(cli.app, ["alerts"]).exit_code == 0
+    assert web.beats == ["/on"]
+
+
+def test_a_trial_stands_for_nothing(site, web):
+    shown = CliRunner().invoke(cli.app, ["alerts", "--try"])
+    assert (shown.exit_code, shown.output) == (0, "slack: sent\n")
+    assert "This is a trial" in web.posted[0]

@@ -239,8 +239,8 @@ class House:
         self.set_clock(at)
         self.command("nightly")
 
-    def command(self, *arguments: str) -> None:
-        """A command that ends well."""
+    def command(self, *arguments: str, code: int = 0) -> None:
+        """A command that ends with this code."""
         done = subprocess.run(
             [rehearsal.script("journeyport"), *arguments],
             env=self.environ,
@@ -249,7 +249,7 @@ class House:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
 
 
 def _is_up(client: httpx.Client, url: str) -> bool:
@@ -370,8 +370,10 @@ def test_a_failing_account_and_a_missed_tick_leave_nothing_behind(tmp_path, web,
             assert first.status is dg.DagsterRunStatus.FAILURE
             house.set_clock(at("15", "02:50:00"))  # the sensor's next look is due
             wait(lambda: web.posted and post.letters)
-        # The 16th passes without a daemon.
+        # The 16th passes without a daemon; cron's look is what notices.
         assert web.beats == []
+        house.set_clock(at("16", "12:00:00"))
+        house.command("alerts", code=1)
         house.source.closed_to = None
         house.set_clock(at("17", "02:30:05"))
         with house.daemon():
@@ -383,11 +385,12 @@ def test_a_failing_account_and_a_missed_tick_leave_nothing_behind(tmp_path, web,
         with duckdb.connect(house.home / "warehouse.duckdb", read_only=True) as door:
             rows = door.execute("SELECT count(*) FROM engagements").fetchone()
         assert rows == (plan.engagements,)
-    told = [one.splitlines()[0] for one in web.posted]
-    assert told == ["*A run failed: nightly GHIJKL*"]
+    titles = ["A run failed: nightly", "Data is stale: data"]
+    assert [one.splitlines()[0] for one in web.posted] == [f"*{t}*" for t in titles]
     assert [one["subject"] for one in post.letters] == [
-        "[journeyport] A run failed: nightly GHIJKL"
+        f"[journeyport] {title}" for title in titles
     ]
+    assert "Account GHIJKL does not sign in" in web.posted[0]
     assert web.beats == ["/beat"]
 
 
@@ -469,7 +472,7 @@ def test_five_disturbed_nights_end_like_undisturbed_ones(tmp_path, web):
     settings = {
         "ALERT_SLACK_URL": f"{web.url}/hook",
         "ALERT_HEARTBEAT_URL": f"{web.url}/beat",
-        "ALERT_STALE_HOURS": "60",
+        "ALERT_STALE_HOURS": "100",
     }
     plan = rehearsal.Plan(days=7, engagements=420)
     green, red = dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE
@@ -512,13 +515,15 @@ def test_five_disturbed_nights_end_like_undisturbed_ones(tmp_path, web):
                 assert [one.status for one in ended] == [green]
             house.set_clock(at("16", "02:50:00"))
             wait(lambda: len(web.beats) == 3)
-        calm = stack.enter_context(opened(tmp_path / "calm", plan))
+        beat = {"ALERT_HEARTBEAT_URL": f"{web.url}/calm"}
+        calm = stack.enter_context(opened(tmp_path / "calm", plan, **beat))
         undisturbed(calm)
         assert differences(house, calm) == {}
         assert records(house) == records(calm)
         assert_restored(house)
     told = [one.splitlines()[0] for one in web.posted]
-    assert told == ["*A run failed: nightly run*"] * 2
+    assert told == ["*A run failed: nightly*"] * 2
+    assert web.beats == ["/beat"] * 3 + ["/calm"] * 5
 
 
 def _ended(house: House, tags: dict[str, str]) -> list[dg.DagsterRun]:

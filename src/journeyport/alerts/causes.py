@@ -86,7 +86,7 @@ def after_run(state: State, ended: Ended) -> Found:
     judged = [
         "failure/"
         if ended.succeeded and ended.job == NIGHTS
-        else f"failure/{ended.job} "
+        else f"failure/{ended.job}/"
     ]
     judged += [f"check/{one.table}/{one.rule}" for one in ended.red]
     judged += [f"check/{table}/{rule}" for table, rule in ended.passed]
@@ -100,8 +100,8 @@ def _failures(state: State, ended: Ended) -> list[Cause]:
     causes = [
         Cause(
             "failure",
-            f"{ended.job} {one.account}",
-            f"{one.stage} {_print(one.reason)}",
+            ended.job,
+            f"{one.account} {one.stage} {_print(one.reason)}",
             one.reason,
         )
         for one in kept
@@ -121,12 +121,12 @@ def _failures(state: State, ended: Ended) -> list[Cause]:
             "its trace is in the run's log."
         )
         subject = f"{failed.step} {_print(sentence)}"
-        causes.append(Cause("failure", f"{ended.job} run", subject, sentence))
+        causes.append(Cause("failure", ended.job, subject, sentence))
     if not (causes or said or ended.steps or ended.red):
         causes.append(
             Cause(
                 "failure",
-                f"{ended.job} run",
+                ended.job,
                 "died",
                 "The run ended without a word: its process was killed or never "
                 "started. The state is whole; start it again, or leave it to the next "
