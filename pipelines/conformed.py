@@ -58,6 +58,10 @@ def daily_tables(
                 "dagster/row_count": rows[table.name],
                 "changed": day in made.changed,
             }
+            if table is ENGAGEMENTS:
+                facts["rejected"] = sum(
+                    len(one.rejects) for one in made.reports if one.day == day
+                )
             if day in others:
                 # A night makes days that are not of its range, too; each is marked.
                 context.log_event(

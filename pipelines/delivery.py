@@ -5,6 +5,7 @@ never writes to the CRM, except in a night of the schedule, and there only where
 somebody approved an apply for that org and mapping.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ _DEPS = [table.name for table in (*DAILY, *IDENTITY)]
 )
 def warehouse(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Load what may be delivered of the chosen days."""
     from journeyport import delivery
 
@@ -61,9 +62,8 @@ def warehouse(
             shrink_limit=site.settings.shrink_limit,
         )
     site.told["warehouse"] = report.as_dict()
-    end_here(context, site)
     data = report.data
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata={
             "target": report.target,
             "inserted": data.inserted,
@@ -79,6 +79,7 @@ def warehouse(
             ),
         }
     )
+    end_here(context, site)
 
 
 @dg.asset(
@@ -96,7 +97,7 @@ def warehouse(
 )
 def crm_plan(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Plan what the CRM would be given for the chosen days."""
     from journeyport import delivery
 
@@ -114,8 +115,8 @@ def crm_plan(
             may_apply=is_night and attribution.is_unattended(context.run),
         )
     site.told["crm"] = told
+    yield dg.MaterializeResult(metadata=_shown(told, site.home / "plans"))
     end_here(context, site)
-    return dg.MaterializeResult(metadata=_shown(told, site.home / "plans"))
 
 
 def _shown(told: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def raw_engagements(
     context: dg.AssetExecutionContext, site: dg.ResourceParam[Site]
 ) -> dg.MaterializeResult[None]:
     """Walk the chosen days of every account; land each version that is new."""
-    from journeyport import night
+    from journeyport import night, seeing
 
     days = chosen_days(context.run)
     with in_words():
@@ -38,7 +38,7 @@ def raw_engagements(
     site.told["landing"] = site.landed.told()
     run = site.run(context.run)
     for day in days:
-        facts = night.day_facts(run, site.accounts, day)
+        facts = seeing.day_facts(run.state, site.accounts, day)
         context.add_asset_metadata(
             {"dagster/row_count": facts.pop("rows"), **facts},
             asset_key=RAW_ENGAGEMENTS.name,

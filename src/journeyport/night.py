@@ -338,21 +338,6 @@ def _leased(run: Run, account: str, wanted: Iterable[date]) -> Iterator[date]:
             yield day
 
 
-def day_facts(run: Run, accounts: Iterable[str], day: date) -> dict[str, Any]:
-    """What is known of a day from walking it, over all accounts; no values."""
-    walked = [windows.day_of(run.state, account, day) for account in accounts]
-    there = [one for one in walked if one is not None]
-    facts: dict[str, Any] = {
-        "rows": sum(one.found for one in there),
-        "calls": sum(one.calls for one in there),
-    }
-    for one in there:
-        facts[f"status {one.account}"] = one.status
-        facts[f"proof {one.account}"] = str(one.proof)
-        facts[f"walked {one.account}"] = one.walked_at.isoformat(timespec="seconds")
-    return facts
-
-
 def day_rows(lake: Lake, accounts: Iterable[str], day: date) -> Counter[str]:
     """Rows per daily table of one day, over all accounts."""
     rows: Counter[str] = Counter()

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from journeyport.lake import Lake
-from journeyport.state import State, drift, rejects
+from journeyport.state import State, drift, rejects, windows
 
 HOURS = 24
 
@@ -124,6 +124,21 @@ def unlike_before(
 def new_at_the_source(state: State, run_id: str) -> list[str]:
     """Fields and values that this run saw for the first time ever, by name."""
     return sorted({one.name for one in drift.all_seen(state, run_id)})
+
+
+def day_facts(state: State, accounts: Iterable[str], day: date) -> dict[str, Any]:
+    """What is known of a day from walking it, over all accounts; no values."""
+    walked = [windows.day_of(state, account, day) for account in accounts]
+    there = [one for one in walked if one is not None]
+    facts: dict[str, Any] = {
+        "rows": sum(one.found for one in there),
+        "calls": sum(one.calls for one in there),
+    }
+    for one in there:
+        facts[f"status {one.account}"] = one.status
+        facts[f"proof {one.account}"] = str(one.proof)
+        facts[f"walked {one.account}"] = one.walked_at.isoformat(timespec="seconds")
+    return facts
 
 
 def _engagements(lake: Lake, account: str, day: date) -> int | None:

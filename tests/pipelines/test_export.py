@@ -25,9 +25,9 @@ from journeyport import environment, rehearsal
 from journeyport.checklist import CERTIFIED, COUNTS_MATCH
 from journeyport.lake import Lake
 from journeyport.tables import DAILY
-from pipelines import conformed, delivery
+from pipelines import conformed, delivery, landing, nightly
 from pipelines.__main__ import main
-from pipelines.resources import SITE, Site
+from pipelines.resources import RESOURCES, SITE, Site
 
 PLAN = rehearsal.Plan(days=3, engagements=240)
 FIRST, SECOND, THIRD = (date(2026, 3, day) for day in (13, 14, 15))
@@ -293,7 +293,7 @@ def test_a_check_that_holds_one_account_back_lets_the_others_pass(spoilt):
     place = spoilt("GHIJKL")
     before = place.warehouse("SELECT account_id, count(*) FROM participants GROUP BY 1")
     result = guarded(place)
-    assert result.success
+    assert not result.success  # though the other account was served, see below
     assert warned(result) == {
         ("participants", COUNTS_MATCH): "WARN",
         ("engagements", CERTIFIED): "WARN",
@@ -353,3 +353,25 @@ def test_no_secret_and_no_value_is_in_anything_but_the_data(place, exported):
         if token.search(text) or any(value in text for value in secrets | values)
     }
     assert not held
+
+
+def test_a_backfill_of_the_lake_ends_red_by_a_failing_account_too(place, exported):
+    wrong = {"JOURNEYPORT_CLIENT_SECRET_GHIJKL": "wrong"}
+    site = Site(lambda: environment.read(place.environ | wrong))
+    defs = dg.Definitions(
+        assets=[landing.raw_engagements, conformed.daily_tables],
+        asset_checks=[conformed.checks],
+        jobs=[nightly.lake],
+        resources=RESOURCES | {"site": site},
+    )
+    try:
+        result = defs.resolve_job_def("lake").execute_in_process(
+            partition_key=str(FIRST), raise_on_error=False
+        )
+    finally:
+        site.close()
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert failed.step_key == "guards"
+    error = failed.step_failure_data.error
+    assert "Account GHIJKL does not sign in" in error.message
+    assert error.stack == []
