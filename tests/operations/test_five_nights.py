@@ -29,7 +29,7 @@ import pytest
 from journeyport import instance, rehearsal
 from journeyport.lake import Lake
 from journeyport.processes import Children, free_port
-from journeyport.state import State, windows
+from journeyport.state import State, alerts, windows
 from journeyport.tables import DAILY, SNAPSHOTS
 
 SET_CLOCK = '''
@@ -344,6 +344,16 @@ def delivered(house: House) -> Counter[str]:
         state.close()
 
 
+def is_told(house: House, *channels: str) -> bool:
+    """Something stands, and each of these channels took all of it."""
+    state = State(f"sqlite:///{house.home / 'state.db'}")
+    try:
+        there = alerts.standing(state)
+        return bool(there) and all(one.told == set(channels) for one in there)
+    finally:
+        state.close()
+
+
 def at(day: str, time_of_day: str) -> datetime:
     return datetime.fromisoformat(f"2026-03-{day}T{time_of_day}Z").astimezone(UTC)
 
@@ -369,7 +379,7 @@ def test_a_failing_account_and_a_missed_tick_leave_nothing_behind(tmp_path, web,
             first = house.night(1)
             assert first.status is dg.DagsterRunStatus.FAILURE
             house.set_clock(at("15", "02:50:00"))  # the sensor's next look is due
-            wait(lambda: web.posted and post.letters)
+            wait(lambda: is_told(house, "slack", "mail"))
         # The 16th passes without a daemon; cron's look is what notices.
         assert web.beats == []
         house.set_clock(at("16", "12:00:00"))
@@ -491,7 +501,7 @@ def test_five_disturbed_nights_end_like_undisturbed_ones(tmp_path, web):
             assert house.night(2).status is red
             house.source.closed_to = None
             house.set_clock(at("12", "02:50:00"))
-            wait(lambda: web.posted)
+            wait(lambda: is_told(house, "slack"))
         # The 13th passes without a daemon, and something arrives late.
         house.set_clock(at("13", "12:00:00"))
         house.arrive_late(LATE, 5)
@@ -505,7 +515,7 @@ def test_five_disturbed_nights_end_like_undisturbed_ones(tmp_path, web):
             assert house.night(4).status is red
             house.org.closed_to = None
             house.set_clock(at("15", "02:50:00"))
-            wait(lambda: len(web.posted) == 2)
+            wait(lambda: is_told(house, "slack"))
             with house.webserver() as url:
                 house.set_clock(at("16", "02:30:05"))
                 wait(lambda: len(house.runs(**BY_SCHEDULE)) == 5)
