@@ -159,7 +159,7 @@ class Clicks:
 
     def choose_days(self, text: str) -> None:
         """Fill in the backfill dialog of the page that is open."""
-        self.page.get_by_role("button", name=re.compile("^Materialize")).first.click()
+        self.page.get_by_role("button", name=re.compile("Materialize")).first.click()
         field = self.page.get_by_placeholder("ex:")
         field.fill(text)
         field.press("Enter")
