@@ -5,48 +5,31 @@ one paragraph, counts and the rows' file. No paragraph, count or fact holds a va
 anybody; the rows' file does, and only its owner reads it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
 
 from journeyport import crm, delivery, receipts, runs
 from journeyport.crm import CrmConfig, rowsfile
-from journeyport.crm.planfile import Plan, load
-from journeyport.crm.protocol import Crm, Org
+from journeyport.crm.planfile import load
+from journeyport.crm.protocol import Crm
+from journeyport.crm.told import Told, listed, named, planned, planned_rows
 from journeyport.deployment import Deployment
 from journeyport.errors import ArgumentError, NotProvedError, SettingsError
 from journeyport.night import Run, span
 
-
-@dataclass(frozen=True)
-class Told:
-    """What one job came to.
-
-    Attributes:
-        org: the org it was about.
-        wrote: something was written to the org.
-        ok: nobody needs to look.
-        paragraph: the result in one paragraph.
-        rows: records by what became of them; `check` counts its findings.
-        file: the rows with their values, readable by their owner only; None: there
-            are none.
-        plan_id: the plan that was made, applied or taken back; None: no plan.
-        details: the result in lines.
-        facts: the result as data, for metadata and receipts.
-    """
-
-    org: Org
-    wrote: bool
-    ok: bool
-    paragraph: str
-    rows: Mapping[str, int]
-    file: Path | None
-    plan_id: str | None
-    details: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+__all__ = [
+    "Told",
+    "apply",
+    "check",
+    "named",
+    "plan",
+    "suppress",
+    "target",
+    "undo",
+    "unsuppress",
+    "verify",
+]
 
 
 def target(place: Deployment) -> str:
@@ -136,7 +119,7 @@ def plan(
         org=made.org,
         wrote=False,
         ok=not made.refusals,
-        paragraph=_planned(made, days),
+        paragraph=planned(made, days),
         rows=planned_rows(made),
         file=rowsfile.path_of(made),
         plan_id=made.plan_id,
@@ -343,62 +326,6 @@ def last_month_of(today: date) -> tuple[date, date]:
     """The first and the last day of the calendar month before today's."""
     last = today.replace(day=1) - timedelta(days=1)
     return last.replace(day=1), last
-
-
-def named(org: Org) -> str:
-    """The org as a person knows it."""
-    return f"{org.name} ({org.id}, {org.kind})"
-
-
-def listed(rows: Mapping[str, int], none: str = "nothing") -> str:
-    """Counts in words; zeros are left out."""
-    return ", ".join(f"{many} {what}" for what, many in rows.items() if many) or none
-
-
-def planned_rows(made: Plan) -> dict[str, int]:
-    """A plan's records by what would become of them."""
-    rows = {
-        f"{name} {what}": many
-        for name, counts in made.counts.items()
-        for what, many in counts.items()
-        if many and what != "wanted"
-    }
-    rows["would be refused, not sent"] = len(made.foreseen)
-    return rows
-
-
-def _planned(made: Plan, days: str) -> str:
-    if made.refusals:
-        last = f"It may not be applied: {' '.join(made.refusals)}"
-    elif made.actions:
-        last = (
-            f"To write it, apply plan {made.plan_id} before "
-            f"{made.expires_at:%Y-%m-%d %H:%M} UTC, with a reason."
-        )
-    else:
-        last = "There is nothing to apply."
-    unmatched = {
-        f"customers met {word}": made.matches.get(standing, 0)
-        for standing, word in (
-            ("NONE", "no record"),
-            ("MANY", "several records"),
-            ("TAKEN", "another customer's record"),
-            ("CONTESTED", "a record that others claim too"),
-        )
-    }
-    met = f" {listed(unmatched)}." if any(unmatched.values()) else ""
-    changed = {
-        f"{name} {what}": made.counts[name].get(what, 0)
-        for name in made.counts
-        for what in ("to make", "to change", "merged away")
-    }
-    refused = f" {len(made.foreseen)} would be refused and are not sent."
-    return (
-        f"Wrote nothing. Plan {made.plan_id} for {named(made.org)} covers {days}: "
-        f"{listed(changed, 'no record would change')}, about {made.calls} API calls "
-        f"and {made.storage_mb:g} MB.{met}"
-        f"{refused if made.foreseen else ''} {last}"
-    )
 
 
 def _wanted(
