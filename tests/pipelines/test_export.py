@@ -304,15 +304,18 @@ def test_a_check_that_holds_one_account_back_lets_the_others_pass(spoilt):
     assert sorted(after) == sorted(before)
 
 
-DATA = {"rejected_records"}
-"""Tables of the state that hold documents, or values of customers, on purpose."""
+DATA = {"rejected_records", "customer_id_history"}
+"""Tables of the state that hold documents or values of customers on purpose."""
+
+DATA_FILES = (".parquet", ".duckdb", "identity-index.db")
+"""Files that are the data."""
 
 
 def texts_of(home):
     """All that is written beside the data: logs, events, certificates, the state."""
     for path in sorted(home.rglob("*")):
         name = path.relative_to(home).as_posix()
-        data = name.endswith((".parquet", ".duckdb")) or name.startswith("state.db")
+        data = name.endswith(DATA_FILES) or name.startswith("state.db")
         if path.is_file() and not data:
             yield name, path.read_bytes()
     with sqlite3.connect(home / "state.db") as state:
@@ -331,7 +334,7 @@ def test_no_secret_and_no_value_is_in_anything_but_the_data(place, exported):
         if name.startswith("JOURNEYPORT_")
         and any(word in name for word in ("SECRET", "APP_KEY", "PASSWORD"))
     }
-    columns = ["raw_value", "normalised_value"]
+    columns = ["raw_value", "value"]
     found = place.lake.read("engagement_identifiers", columns=columns)
     values = {
         value.encode()
