@@ -80,6 +80,7 @@ class Place:
                 patch.setenv(name, value)
             with redirect_stdout(said), redirect_stderr(told):
                 code = main(arguments)
+        self.said.append(said.getvalue() + told.getvalue())
         return Done(code, said.getvalue(), told.getvalue())
 
     @property
