@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 import yaml
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -92,8 +93,7 @@ def house(folder: Path, plan: rehearsal.Plan) -> Iterator[House]:
                     *(sys.executable, "-m", "pipelines"),
                     *("export", "--from", first, "--to", last),
                 ],
-                # Two programs that make one Dagster storage at once stumble over it.
-                env=environ | {"DAGSTER_HOME": str(folder / "first")},
+                env=environ,
                 cwd=folder,
                 capture_output=True,
                 text=True,
@@ -119,6 +119,9 @@ def _prompt(folder: Path) -> None:
     )
     coordinator["config"] = {"dequeue_interval_seconds": 1}
     path.write_text(yaml.safe_dump(settings))
+    # Two programs that make one Dagster storage at once stumble over it.
+    with dg.DagsterInstance.from_config(str(folder)):
+        pass
 
 
 @contextmanager
