@@ -192,8 +192,9 @@ def land(
         run: the run.
         source: the source.
         accounts: the accounts.
-        days: exactly these days; None: what a night asks for, which is the look-back
-            and then the cheaper reads.
+        days: exactly these days, those not proved yet first, so that a load repeated
+            within a budget goes on where it stopped; None: what a night asks for,
+            which is the look-back and then the cheaper reads.
         options: how to extract.
         strengths: our identifier strengths, by type.
     """
@@ -220,7 +221,7 @@ def land(
                 run.lake,
                 run.state,
                 account=account,
-                days=days,
+                days=_unproved_first(run.state, account, days),
                 run_id=run.run_id,
                 clock=run.clock,
                 options=options,
@@ -243,6 +244,15 @@ def land(
     ]
     run.fail("proof", wrong)
     return Landed(reports, types)
+
+
+def _unproved_first(state: State, account: str, days: Sequence[date]) -> list[date]:
+    done = {
+        walked.day
+        for walked in windows.days_of(state, account)
+        if walked.status in {windows.PROVED, windows.RELEASED}
+    }
+    return sorted(days, key=lambda day: day in done)
 
 
 def conform(

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import itertools
 import logging
+import os
 import shutil
 from collections import Counter
 from datetime import date, timedelta
@@ -25,6 +26,9 @@ from journeyport.state import State
 from journeyport.wire import Ask, format_instant
 
 DAYS = [date(2026, 3, day) for day in (12, 13, 14)]
+
+SEEDS = int(os.environ.get("JOURNEYPORT_TEST_FAULT_SEEDS", "20"))
+"""Seeds of the long sweep, for each profile."""
 
 CHANNELS = ("Voice", "Chat", "Email", "Messaging")
 
@@ -275,7 +279,7 @@ def test_the_claim_holds_under_several_at_once(live, profiles, tmp_path):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_the_claim_holds_under_every_profile_for_many_seeds(live, profile, tmp_path):
     strikes = 0
-    for seed in range(100, 120):
+    for seed in range(100, 100 + SEEDS):
         folder = tmp_path / str(seed)
         folder.mkdir()
         outcome, struck = under(live, profile, folder, seed)

@@ -95,6 +95,30 @@ def test_a_load_of_years_goes_on_where_it_stopped_within_its_budget(
     assert held == set(load.source.by_id)
 
 
+def test_an_export_of_a_range_repeated_goes_on_with_what_is_not_proved(world):
+    load = Load(world, days=6, budget=5)
+    span, runs = [DAY.date() + timedelta(days=n) for n in range(6)], []
+    for number in range(3):
+        load.source.tally.budget = load.source.tally.total + load.budget
+        run = night.Run(
+            load.here.lake, load.here.state, load.here.clock, f"run{number}"
+        )
+        landed = night.land(
+            run,
+            load.source,
+            accounts=[ACCOUNT],
+            days=span,
+            options=load.here.options,
+            strengths={},
+        )
+        runs.append({one.day for one in landed.reports[ACCOUNT].days})
+        if len(load.proved()) == len(span):
+            break
+    assert runs[0] < set(span)
+    assert set(span) - runs[0] <= set.union(*runs[1:])
+    assert load.proved().keys() == set(span)
+
+
 def test_progress_says_when_it_will_end():
     now = datetime(2026, 3, 2, 22, tzinfo=UTC)
     assert console.ending(3600, now) == "until about 23:00"
