@@ -54,10 +54,13 @@ def daily_tables(
     for day in sorted({*days, *others}):
         rows = night.day_rows(site.lake, site.accounts, day)
         for table in DAILY:
-            facts = {
+            facts: dict[str, int | str] = {
                 "dagster/row_count": rows[table.name],
                 "changed": day in made.changed,
             }
+            stale = {why for one in made.reports if one.day == day for why in one.stale}
+            if stale:
+                facts["other_rules_before"] = "; ".join(sorted(stale))
             if table is ENGAGEMENTS:
                 facts["rejected"] = sum(
                     len(one.rejects) for one in made.reports if one.day == day

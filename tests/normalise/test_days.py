@@ -57,7 +57,8 @@ def test_a_raised_table_version_makes_its_days_stale_and_says_which(bench, monke
     monkeypatch.setitem(tables.BY_NAME, "transfers", raised)
     stale = normalise.stale_days(bench.lake, RULES, STRENGTHS)
     assert stale == {bench.day: ["table transfers is now version 2"]}
-    bench.conform()
+    assert bench.conform().stale == ("table transfers is now version 2",)
+    assert bench.conform().stale == ()
     assert normalise.stale_days(bench.lake, RULES, STRENGTHS) == {}
 
 

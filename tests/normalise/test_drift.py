@@ -48,6 +48,22 @@ def test_an_instant_that_is_none_is_kept_as_sent(bench):
     }
 
 
+def test_a_text_that_is_no_instant_is_found_in_the_list_of_its_own_document(bench):
+    stays = [{"id": "p0"}, {"id": "p1", "joinedAt": "2026-03-05T10:00:00Z"}]
+    odd = [*stays, {"id": "p2", "joinedAt": "2026-03-05T10"}]
+    documents = [BASE | {"id": f"e{n}", "participants": stays} for n in range(5)]
+    documents[1]["participants"] = []
+    documents[3] = documents[3] | {"participants": odd}
+    bench.land(documents)
+    assert bench.conform().drift == {"no instant in participants[].joinedAt": 1}
+    extra = {
+        (row["engagement_id"], row["participant_id"]): orjson.loads(row["extra"])
+        for row in bench.rows("participants")
+        if row["extra"] is not None
+    }
+    assert extra == {("e3", "p2"): {"joinedAt": "2026-03-05T10"}}
+
+
 def test_the_text_of_a_note_is_read_under_either_name(bench):
     bench.land([BASE | {"agentNotes": [{"text": "one"}, {"note": "two"}]}])
     assert bench.conform().drift == {}

@@ -87,6 +87,7 @@ class DayReport:
         rejects: documents that became no rows.
         changed: files or facts differ from what was there.
         drift: unknown fields and values by name, counted.
+        stale: why what was there before was made by other rules; empty: it was not.
     """
 
     account: str
@@ -96,6 +97,7 @@ class DayReport:
     rejects: list[Reject]
     changed: bool
     drift: Mapping[str, int]
+    stale: tuple[str, ...] = ()
 
 
 @dataclass
@@ -166,6 +168,7 @@ def _conform(  # noqa: PLR0917 - the doors above name them
     batch: int,
 ) -> DayReport:
     progress, digest = _Progress(), hashlib.sha256()
+    stale = tuple(_reasons(lake, rules, day))
     with lake.day_writer(rules.account_id, day) as writer:
         for part in documents(lake, workspace, rules.account_id, day, batch):
             digest.update(fingerprint(part))
@@ -186,6 +189,7 @@ def _conform(  # noqa: PLR0917 - the doors above name them
         progress.rejects,
         manifest.changed,
         drift,
+        stale,
     )
 
 
@@ -281,25 +285,28 @@ def stale_days(
     A day without manifest is stale too: its raw documents were never conformed.
     """
     rules = Rules(account.account_id, account.region, account.timezone, strengths)
+    found = {
+        day: _reasons(lake, rules, day) for day in lake.raw_days(account.account_id)
+    }
+    return {day: reasons for day, reasons in found.items() if reasons}
+
+
+def _reasons(lake: Lake, rules: Rules, day: date) -> list[str]:
+    """Why what is there of a day is not what the rules in force would make of it."""
+    manifest = lake.manifest(rules.account_id, day)
+    if manifest is None:
+        return ["never normalised"]
     wanted = facts_of(rules, "")
     del wanted["policy"]  # applied at landing: raw decides, not the setting
-    stale: dict[date, list[str]] = {}
-    for day in lake.raw_days(account.account_id):
-        manifest = lake.manifest(account.account_id, day)
-        if manifest is None:
-            stale[day] = ["never normalised"]
-            continue
-        reasons = [
-            f"table {table.name} is now version {BY_NAME[table.name].version}"
-            for table in DAILY
-            if table.name not in manifest.tables
-            or manifest.tables[table.name].version != BY_NAME[table.name].version
-        ]
-        reasons += [
-            f"{name} changed"
-            for name, value in wanted.items()
-            if manifest.facts.get(name) != value
-        ]
-        if reasons:
-            stale[day] = reasons
-    return stale
+    reasons = [
+        f"table {table.name} is now version {BY_NAME[table.name].version}"
+        for table in DAILY
+        if table.name not in manifest.tables
+        or manifest.tables[table.name].version != BY_NAME[table.name].version
+    ]
+    reasons += [
+        f"{name} changed"
+        for name, value in wanted.items()
+        if manifest.facts.get(name) != value
+    ]
+    return reasons
