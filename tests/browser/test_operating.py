@@ -5,7 +5,7 @@ import re
 import pytest
 import ui
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1200)]
 
 BOTH = "[2026-03-14...2026-03-15]"
 

@@ -27,7 +27,7 @@ from journeyport.processes import free_port
 
 USER = "ada"
 HEADER = "X-Forwarded-User"
-PATIENCE = 120_000
+PATIENCE = 240_000
 """Milliseconds that a page or a run may take on however busy a machine."""
 
 
