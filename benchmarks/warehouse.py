@@ -417,6 +417,7 @@ def main() -> None:
     parser.add_argument("--venv", type=Path, default=Path("var/bench/dlt-postgres"))
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
     with tempfile.TemporaryDirectory(prefix="jp-bench-") as name:
         found = measured(arguments, Path(name))
     if arguments.out is not None:
