@@ -37,7 +37,7 @@ def batches(
     for path in paths:
         with files.filesystem.open_input_file(files.place(path)) as source:
             file = pq.ParquetFile(source)
-            there = [name for name in wanted if name in file.schema_arrow.names]
+            there = _there(file, wanted)
             for part in file.iter_batches(rows, columns=there, use_threads=False):
                 yield _conformed(table, pa.table(part), wanted)
 
@@ -57,8 +57,12 @@ def size(files: Files, paths: Iterable[str]) -> tuple[int, int]:
 def _part(files: Files, table: Table, path: str, wanted: list[str]) -> pa.Table:
     with files.filesystem.open_input_file(files.place(path)) as source:
         file = pq.ParquetFile(source)
-        there = [name for name in wanted if name in file.schema_arrow.names]
-        return _conformed(table, file.read(columns=there), wanted)
+        return _conformed(table, file.read(columns=_there(file, wanted)), wanted)
+
+
+def _there(file: pq.ParquetFile, wanted: list[str]) -> list[str]:
+    held = set(file.schema_arrow.names)
+    return [name for name in wanted if name in held]
 
 
 def _conformed(table: Table, data: pa.Table, wanted: list[str]) -> pa.Table:
