@@ -11,6 +11,7 @@ import pytest
 
 from journeyport import environment, rehearsal
 from journeyport.wire import Ask
+from pipelines import definitions  # noqa: F401  here, where its warnings are quiet
 from pipelines.__main__ import main
 from pipelines.resources import SITE, Site
 
