@@ -112,6 +112,7 @@ def _up_to_date(folder: Path, environ: Mapping[str, str]) -> None:
             done = subprocess.run(  # noqa: S603  our own program, no shell
                 [rehearsal.script("dagster"), "instance", "migrate"],
                 env=dict(environ),
+                cwd=folder,  # Dagster reads a .env where it is started
                 capture_output=True,
                 text=True,
                 check=False,
