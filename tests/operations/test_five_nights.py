@@ -37,7 +37,7 @@ SET_CLOCK = '''
 """Sets this process's clock, and follows the file that says what it is."""
 import json, os, threading, time, types
 from datetime import UTC, datetime
-import grpc, grpc._channel, grpc._common, grpc._server, time_machine
+import grpc, grpc._channel, grpc._common, grpc._server, grpc.aio._utils, time_machine
 
 FILE = os.environ["SET_CLOCK"]
 
@@ -52,6 +52,7 @@ time.time()  # it begins to tick when it is first looked at
 real = types.SimpleNamespace(**vars(time))
 real.time = time_machine.escape_hatch.time.time
 grpc._channel.time = grpc._common.time = grpc._server.time = real
+grpc.aio._utils.time = real
 
 def follow():
     global seen
@@ -356,7 +357,8 @@ def at(day: str, time_of_day: str) -> datetime:
     return datetime.fromisoformat(f"2026-03-{day}T{time_of_day}Z").astimezone(UTC)
 
 
-@pytest.mark.timeout(900)  # it waits for processes that share two cores with others
+@pytest.mark.soak  # minutes of processes that start one after the other
+@pytest.mark.timeout(900)
 def test_a_failing_account_and_a_missed_tick_leave_nothing_behind(tmp_path, web, post):
     settings = {
         "ALERT_SLACK_URL": f"{web.url}/hook",
