@@ -29,6 +29,10 @@ def serving(path, *options):
         [*COMMAND, "serve", "--database", str(path / "org.db"), *options],
         stdout=subprocess.PIPE,
         text=True,
+        # whoever started the tests in the background had them ignore it
+        preexec_fn=lambda: signal.signal(  # noqa: PLW1509 - one system call
+            signal.SIGINT, signal.SIG_DFL
+        ),
     )
     with process:
         line = json.loads(process.stdout.readline())
