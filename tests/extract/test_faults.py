@@ -104,7 +104,13 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("faults")
+    """One service for all profiles; some of them leave their marks in it."""
+    with filled(tmp_path_factory.mktemp("faults")) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def filled(folder):
     with serving(folder, engagements=1500) as running:
         running.empty = folder / "empty.db"
         State(f"sqlite:///{running.empty}").close()
@@ -371,7 +377,17 @@ def test_more_channels_than_one_search_takes_are_walked_and_audited(live, tmp_pa
     assert (after.audited, after.differing) == (DAYS[:1], DAYS[:1])
 
 
-def test_the_doctor_asks_ten_questions_and_knows_what_an_export_takes(live, tmp_path):
+@pytest.fixture
+def untouched(tmp_path):
+    """A service of one's own, where no profile was ever in force."""
+    with filled(tmp_path) as running:
+        yield running
+
+
+def test_the_doctor_asks_ten_questions_and_knows_what_an_export_takes(
+    untouched, tmp_path
+):
+    live = untouched
     with live.client(SetClock(NOW), budget=20) as source:
         diagnosis = extract.diagnose(source, ACCOUNT, first=DAYS[0], last=DAYS[-1])
     assert diagnosis.questions <= 10
