@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two workers suit two cores; a file's tests share servers, so they stay together.
-PYTEST ?= $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+# Three workers on two cores, for tests wait for servers as often as they compute; the
+# tests of a file share servers, so they stay together.
+PYTEST ?= $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install demo up test lint types imports unit soak bench docs docs-pictures clean
 
