@@ -71,6 +71,8 @@ class Push:
 
 def book(push: Push, actions: Sequence[Action], answers: Sequence[Answer]) -> None:
     """Write down what the CRM said, in one transaction a call."""
+    if not answers:
+        return
     by_number = {action.number: action for action in actions}
     accepted = [
         (by_number[a.number], a) for a in answers if a.verdict is Verdict.ACCEPTED
@@ -78,11 +80,15 @@ def book(push: Push, actions: Sequence[Action], answers: Sequence[Answer]) -> No
     refused = [
         (by_number[a.number], a) for a in answers if a.verdict is Verdict.REJECTED
     ]
-    if not answers:
-        return
     now = push.clock.now()
     object_name = actions[0].object_name
-    held = memory.ledger(push.state, push.org_id, object_name)
+    held = memory.ledger_of(
+        push.state,
+        push.org_id,
+        object_name,
+        {action.key for action, _ in (*accepted, *refused)},
+        {a.record_id or action.record_id or "" for action, a in accepted},
+    )
     _record_refusals(push, refused, now)
     with push.state.write() as connection:
         _book_accepted(

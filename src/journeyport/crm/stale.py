@@ -104,7 +104,7 @@ def book_landed(
             continue
         shape = fitting(push.crm, rule)
         seen = _read(push, rule, chosen)
-        parents = _parent_ids(push, rule)
+        parents = parent_ids(push.state, push.org_id, rule)
         landed: list[Action] = []
         for action in chosen:
             now = seen.get(action.record_id or action.key)
@@ -138,13 +138,14 @@ def _read(push: Push, rule: ObjectRule, actions: Sequence[Action]) -> dict[str, 
     return found
 
 
-def _parent_ids(push: Push, rule: ObjectRule) -> dict[tuple[str, str], str]:
+def parent_ids(
+    state: State, org_id: str, rule: ObjectRule
+) -> dict[tuple[str, str], str]:
+    """The ids that the ledger knows of the records that may be parents."""
     return {
         (parent.object_name, key): entry.record_id
         for parent in rule.parents
-        for key, entry in memory.ledger(
-            push.state, push.org_id, parent.object_name
-        ).items()
+        for key, entry in memory.ledger(state, org_id, parent.object_name).items()
     }
 
 

@@ -35,7 +35,7 @@ from journeyport.crm.protocol import (
 )
 from journeyport.crm.push import resume, subjects
 from journeyport.crm.reasons import LOCKED, in_words
-from journeyport.crm.stale import book_landed
+from journeyport.crm.stale import book_landed, parent_ids
 from journeyport.crm.values import same
 from journeyport.errors import ArgumentError, StaleError
 from journeyport.state import State, leases
@@ -194,12 +194,7 @@ def _parent_ids(
     work: _Undo, rule: ObjectRule, left: Mapping[int, WriteRow]
 ) -> dict[tuple[str, str], str]:
     """The parents' ids at the time of the apply."""
-    found: dict[tuple[str, str], str] = {}
-    for parent in rule.parents:
-        held = memory.ledger(work.state, work.crm.org.id, parent.object_name)
-        found.update(
-            {(parent.object_name, key): e.record_id for key, e in held.items()}
-        )
+    found = parent_ids(work.state, work.crm.org.id, rule)
     for action in work.plan.actions:
         if action.number in left:
             found[action.object_name, action.key] = left[action.number].record_id
@@ -354,9 +349,9 @@ def _book(work: _Undo, rule: ObjectRule, numbers: Sequence[int]) -> None:
     now = work.clock.now()
     org_id = work.crm.org.id
     begun = [a for a in actions if a.creates or rule.external_id in a.after]
-    held = memory.ledger(work.state, org_id, rule.name)
     known = {a.key for a in actions} - {a.key for a in begun}
-    unsure = [replace(held[key], record_hash="") for key in known & set(held)]
+    held = memory.ledger_of(work.state, org_id, rule.name, known)
+    unsure = [replace(entry, record_hash="") for entry in held.values()]
     with work.state.write() as connection:
         planned.undid(connection, work.plan.plan_id, list(numbers), at=now)
         memory.unbook(connection, org_id, rule.name, [a.key for a in begun])

@@ -5,7 +5,7 @@ starts from nothing there. No field value is kept here: values live in plan file
 What may be sent, and when, is decided in `journeyport.crm`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -106,20 +106,50 @@ class Rest:
     next_at: datetime
 
 
+_ENTRY = (
+    _ledger.c.record_key,
+    _ledger.c.record_id,
+    _ledger.c.record_hash,
+    _ledger.c.account_id,
+    _ledger.c.customer_id,
+    _ledger.c.standing,
+    _ledger.c.moved_to,
+    _ledger.c.is_ours,
+)
+
+
 def ledger(state: State, org_id: str, object_name: str) -> dict[str, Entry]:
     """The ledger of one object in one org, by external id."""
-    query = sa.select(
-        _ledger.c.record_key,
-        _ledger.c.record_id,
-        _ledger.c.record_hash,
-        _ledger.c.account_id,
-        _ledger.c.customer_id,
-        _ledger.c.standing,
-        _ledger.c.moved_to,
-        _ledger.c.is_ours,
-    ).where(_ledger.c.org_id == org_id, _ledger.c.object_name == object_name)
+    query = sa.select(*_ENTRY).where(
+        _ledger.c.org_id == org_id, _ledger.c.object_name == object_name
+    )
     with state.read() as connection:
         return {row[0]: Entry(*row) for row in connection.execute(query)}
+
+
+def ledger_of(
+    state: State,
+    org_id: str,
+    object_name: str,
+    keys: Collection[str],
+    record_ids: Collection[str] = (),
+) -> dict[str, Entry]:
+    """What the ledger holds under these external ids or of these records."""
+    found: dict[str, Entry] = {}
+    with state.read() as connection:
+        for column, chosen in (
+            (_ledger.c.record_key, sorted(keys)),
+            (_ledger.c.record_id, sorted(record_ids)),
+        ):
+            for start in range(0, len(chosen), _IN):
+                query = sa.select(*_ENTRY).where(
+                    _ledger.c.org_id == org_id,
+                    _ledger.c.object_name == object_name,
+                    column.in_(chosen[start : start + _IN]),
+                )
+                rows = connection.execute(query)
+                found.update((row[0], Entry(*row)) for row in rows)
+    return found
 
 
 def book(
