@@ -35,6 +35,7 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
 from journeyport.arrow import conform
 from journeyport.clock import SetClock
@@ -43,6 +44,7 @@ from journeyport.identity.evidence import WEAK, Evidence, Weights, weigh
 from journeyport.identity.history import customer_id, strongest
 from journeyport.identity.index import FILE, opened
 from journeyport.identity.indexed import Basis
+from journeyport.identity.indexing import in_order_of_arrival
 from journeyport.identity.night import follow
 from journeyport.identity.partition import Rulings
 from journeyport.identity.reading import day_contents
@@ -81,7 +83,10 @@ class Day:
 
     def names(self, day: int) -> list[str]:
         """The engagements' ids."""
-        return [f"{day:04d}-{number:07d}" for number in range(len(self.starts))]
+        return [
+            xxhash.xxh3_128_hexdigest(f"{day} {number}".encode())
+            for number in range(len(self.starts))
+        ]
 
 
 def invented(day: int, edges: int) -> Day:
@@ -244,8 +249,11 @@ def seed(place: Place, length: int, edges: int) -> dict[str, int]:
     counts = np.bincount(shared, minlength=len(keys))
     crowded = (weights.strength == WEAK) & (counts > weights.listed)
     chosen = crowded[shared]
+    order = in_order_of_arrival(evidence)
+    numbers = np.empty_like(order)
+    numbers[order] = np.arange(1, len(order) + 1)
     sharers = sorted(
-        (value + 1, customers[place])
+        (int(numbers[value]), customers[place])
         for value, place in zip(
             shared[chosen].tolist(), owner[label[chosen]].tolist(), strict=True
         )
@@ -253,12 +261,19 @@ def seed(place: Place, length: int, edges: int) -> dict[str, int]:
     del outcome
     with closing(sqlite3.connect(place.index)) as connection:
         connection.execute("PRAGMA cache_size=-200000")
-        _fill_values(connection, evidence, weights, crowded, (owner, customers))
-        _fill_evidence(connection, evidence)
+        secondary = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql NOTNULL"
+        ).fetchall()
+        for name, _ in secondary:
+            connection.execute(f"DROP INDEX {name}")
+        _fill_values(connection, evidence, weights, (crowded, owner, customers), order)
+        _fill_evidence(connection, evidence, numbers)
         _fill_engagements(connection, length, edges)
         connection.executemany(
             "INSERT INTO identity_index_sharers VALUES (?,?)", sharers
         )
+        for _, statement in secondary:
+            connection.execute(statement)
         connection.commit()
     return {"customers": len(customers), "edges": len(row_value)}
 
@@ -300,10 +315,10 @@ def _fill_values(
     connection: sqlite3.Connection,
     evidence: Evidence,
     weights: Weights,
-    crowded: np.ndarray,
-    owned: tuple[np.ndarray, list[str]],
+    decided: tuple[np.ndarray, np.ndarray, list[str]],
+    order: np.ndarray,
 ) -> None:
-    owner, customers = owned
+    crowded, owner, customers = decided
     often = np.bincount(evidence.row_value, minlength=evidence.value_count)
     weight = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
     columns = (evidence.value_type, weight, crowded, owner, often)
@@ -314,8 +329,8 @@ def _fill_values(
              None if who < 0 else customers[who], count)
             for number, (value, kind, coded, flag, who, count) in enumerate(
                 zip(
-                    evidence.values.to_pylist(),
-                    *(column.tolist() for column in columns),
+                    evidence.values.take(pa.array(order)).to_pylist(),
+                    *(column[order].tolist() for column in columns),
                     strict=True,
                 ),
                 1,
@@ -324,23 +339,20 @@ def _fill_values(
     )  # fmt: skip
 
 
-def _fill_evidence(connection: sqlite3.Connection, evidence: Evidence) -> None:
-    connection.execute("DROP INDEX identity_index_by_engagement")
+def _fill_evidence(
+    connection: sqlite3.Connection, evidence: Evidence, numbers: np.ndarray
+) -> None:
     # Engagements are numbered by start: a stable sort leaves them in its order.
-    order = np.argsort(evidence.row_value, kind="stable")
+    value = numbers[evidence.row_value]
+    order = np.argsort(value, kind="stable")
     for low in range(0, len(order), 1_000_000):
         mine = order[low : low + 1_000_000]
         engagement = evidence.row_engagement[mine]
-        columns = (evidence.row_value[mine] + 1, evidence.starts[engagement],
-                   engagement + 1)  # fmt: skip
+        columns = value[mine], evidence.starts[engagement], engagement + 1
         connection.executemany(
             "INSERT INTO identity_index_evidence VALUES (?,?,?)",
             zip(*(column.tolist() for column in columns), strict=True),
         )
-    connection.execute(
-        "CREATE INDEX identity_index_by_engagement "
-        "ON identity_index_evidence (engagement, value)"
-    )
 
 
 def _fill_engagements(connection: sqlite3.Connection, length: int, edges: int) -> None:

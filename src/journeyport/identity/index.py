@@ -27,6 +27,8 @@ from journeyport.state import State
 
 FILE = "identity-index.db"
 BATCH = 20_000
+MAPPED = (1 << 31) - (1 << 16)
+"""Bytes of the file that are read without a call each: SQLite's own limit."""
 
 
 @contextmanager
@@ -44,7 +46,8 @@ def opened(state: State) -> Iterator["Index"]:
         def _fast(connection: Any, _record: Any) -> None:
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("PRAGMA temp_store=MEMORY")
-            connection.execute("PRAGMA cache_size=-65536")
+            connection.execute("PRAGMA cache_size=-262144")
+            connection.execute(f"PRAGMA mmap_size={MAPPED}")
 
     try:
         with engine.begin() as connection:

@@ -37,7 +37,7 @@ engagements = sa.Table(
     sa.Column("status", sa.String),
     sa.Column("channel", sa.String),
     sa.Column("topic", sa.String),
-    sa.UniqueConstraint("account", "name"),
+    sa.Index(_P + "by_name", "account", "name", unique=True),
     sa.Index(_P + "by_day", "account", "day"),
 )
 values = sa.Table(
@@ -54,7 +54,7 @@ values = sa.Table(
     sa.Column("customer", sa.String),
     # engagements that carry it
     sa.Column("often", sa.Integer, nullable=False),
-    sa.UniqueConstraint("account", "kind", "value"),
+    sa.Index(_P + "by_value", "account", "kind", "value", unique=True),
 )
 evidence = sa.Table(
     _P + "evidence",

@@ -6,6 +6,7 @@ What a night does with the index is in `night`.
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from journeyport.identity.config import IdentityConfig
@@ -71,6 +72,18 @@ def weigh_values(
     return dict(zip(wanted, coded[places].tolist(), strict=True))
 
 
+def in_order_of_arrival(evidence: Evidence) -> npt.NDArray[np.int64]:
+    """The values in the order in which engagements first carried them.
+
+    Numbered so, those that a night asks for lie side by side, however long the history
+    is: what was seen lately is seen again.
+    """
+    first = np.zeros(evidence.value_count, np.int64)
+    # Of several rows the last one written stands: the earliest.
+    first[evidence.row_value[::-1]] = np.arange(len(evidence.row_value))[::-1]
+    return np.argsort(first, kind="stable")
+
+
 def index_account(
     index: Index,
     account: str,
@@ -91,29 +104,28 @@ def index_account(
     weight = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
     crowded = (weight == 1) & (counts > listed) & ~tied
     often = np.bincount(evidence.row_value, minlength=evidence.value_count)
-    kinds = [evidence.types[kind] for kind in evidence.value_type.tolist()]
+    order = in_order_of_arrival(evidence)
+    columns = (evidence.value_type, weight, crowded, outcome.label, often)
     first = index.add_values(
         account,
         (
             {
-                "kind": kind,
+                "kind": evidence.types[kind],
                 "value": value,
                 "weight": coded,
                 "crowded": flag,
                 "customer": naming.ids.get(label),
                 "often": count,
             }
-            for kind, value, coded, flag, label, count in zip(
-                kinds,
-                evidence.values.to_pylist(),
-                weight.tolist(),
-                crowded.tolist(),
-                outcome.label.tolist(),
-                often.tolist(),
+            for value, kind, coded, flag, label, count in zip(
+                evidence.values.take(pa.array(order)).to_pylist(),
+                *(column[order].tolist() for column in columns),
                 strict=True,
             )
         ),
     )
+    numbers = np.empty_like(order)
+    numbers[order] = np.arange(first, first + len(order))
     table = documents.engagements
     rows = {
         name: row
@@ -141,12 +153,14 @@ def index_account(
             for name, start in zip(names, starts, strict=True)
         ),
     )
+    row_value = numbers[evidence.row_value]
+    rows_in_order = np.argsort(row_value, kind="stable")
     index.add_evidence(
         (
-            (first + value, starts[engagement], base + engagement)
+            (value, starts[engagement], base + engagement)
             for engagement, value in zip(
-                evidence.row_engagement.tolist(),
-                evidence.row_value.tolist(),
+                evidence.row_engagement[rows_in_order].tolist(),
+                row_value[rows_in_order].tolist(),
                 strict=True,
             )
         )
@@ -154,7 +168,7 @@ def index_account(
     index.share(
         (),
         [
-            (first + value, naming.ids[label])
+            (int(numbers[value]), naming.ids[label])
             for value, label in zip(
                 shared_value.tolist(), shared_label.tolist(), strict=True
             )

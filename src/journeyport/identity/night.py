@@ -29,6 +29,7 @@ from journeyport.identity.indexing import day_of, number_values, weigh_values
 from journeyport.identity.reading import Documents, read_documents
 from journeyport.identity.rules import apply_rules, ties_of
 from journeyport.identity.scope import (
+    Known,
     drop_bare_values,
     reach,
     scope_engagements,
@@ -141,7 +142,7 @@ def follow(
         weights=part.weights,
         outcome=part.outcome,
         naming=part.naming,
-        values=frozenset((kind, value) for _, kind, value, _, _ in part.values),
+        values=frozenset((known.kind, known.value) for known in part.values),
         names=change.names | frozenset(part.documents["engagement_id"].to_pylist()),
         customers=frozenset(part.naming.ids.values()) | part.before,
         crowded={
@@ -289,14 +290,14 @@ class _Part:
     weights: Weights
     outcome: Outcome
     naming: Naming
-    values: Sequence[tuple[int, str, str, int, str | None]]
+    values: Sequence[Known]
     before: frozenset[str]
     crowded: Mapping[Identifier, int]
 
     @property
     def numbers(self) -> set[int]:
         """The scope's values by number."""
-        return {number for number, *_ in self.values}
+        return {known.number for known in self.values}
 
     def sharing(self) -> dict[Identifier, set[str]]:
         """Per SHARED value the customers of the scope that it may be of."""
@@ -328,22 +329,24 @@ class _Part:
             for customer in sharing.get(name, ())
         ]
         places = locate(
-            self.evidence, [(kind, value) for _, kind, value, _, _ in self.values]
+            self.evidence, [(known.kind, known.value) for known in self.values]
         )
         often = np.bincount(
             self.evidence.row_value, minlength=self.evidence.value_count
         )
         owners: list[tuple[int, str | None, bool, int]] = []
-        for (number, kind, value, weight, _), place in zip(
-            self.values, places.tolist(), strict=True
-        ):
+        for known, place in zip(self.values, places.tolist(), strict=True):
+            number = known.number
             label = int(self.outcome.label[place]) if place >= 0 else -1
-            shared = sharing.get((kind, value), set())
-            crowded = weight == 1 and number not in ruled and len(shared) > listed
+            shared = sharing.get((known.kind, known.value), set())
+            crowded = known.weight == 1 and number not in ruled and len(shared) > listed
             if crowded:
                 pairs += [(number, customer) for customer in shared]
             count = int(often[place]) if place >= 0 else 0
-            owners.append((number, self.naming.ids.get(label), crowded, count))
+            after = (self.naming.ids.get(label), crowded, count)
+            # A row that is not written is a page that is neither read nor journalled.
+            if after != (known.customer, bool(known.crowded), known.often):
+                owners.append((number, *after))
         index.own(owners)
         index.share(self.before, pairs)
 
@@ -368,10 +371,10 @@ def _settle(
     weights = replace(weights, crowded=shared)
     outcome = settle(evidence, weights, apply_rules(rules, evidence, weights))
     values = scope_values(index)
-    prior = {(kind, value): owner for _, kind, value, _, owner in values if owner}
+    prior = {(one.kind, one.value): one.customer for one in values if one.customer}
     before = frozenset(prior.values())
     theirs, minted, last = read_history_of(
-        state, account, before, (value for _, _, value, _, _ in values)
+        state, account, before, (one.value for one in values)
     )
     naming = name_customers(
         evidence,

@@ -4,6 +4,7 @@ Lies in temporary tables of the index's transaction until the next `reach`.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -54,12 +55,25 @@ def reach(
         ]
 
 
-def scope_values(index: Index) -> list[tuple[int, str, str, int, str | None]]:
-    """(id, kind, value, weight, customer) of the scope."""
-    return index.rows(
-        "SELECT v.id, v.kind, v.value, v.weight, v.customer FROM wanted_values w "
-        "CROSS JOIN identity_index_values v WHERE v.id = w.id"
+class Known(NamedTuple):
+    """A value of the scope, as the last night left it."""
+
+    number: int
+    kind: str
+    value: str
+    weight: int
+    customer: str | None
+    crowded: bool
+    often: int
+
+
+def scope_values(index: Index) -> list[Known]:
+    """The values of the scope."""
+    rows = index.rows(
+        "SELECT v.id, v.kind, v.value, v.weight, v.customer, v.crowded, v.often "
+        "FROM wanted_values w CROSS JOIN identity_index_values v WHERE v.id = w.id"
     )
+    return [Known(*row) for row in rows]
 
 
 def scope_engagements(index: Index) -> pa.Table:
