@@ -9,7 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from salesforce_sandbox import admin, composite, extracts, jobs, rest
+from salesforce_sandbox import (
+    admin,
+    composite,
+    extracts,
+    jobs,
+    rest,
+    sobject_collections,
+)
 from salesforce_sandbox.bulk import Bulk
 from salesforce_sandbox.errors import ApiError, Rejection, not_found
 from salesforce_sandbox.gate import Gate
@@ -23,8 +30,8 @@ def rest_app(org: Org, bulk: Bulk) -> ASGIApp:
     """Returns what speaks Salesforce's APIs."""
     app = _bare(org, bulk)
     # Collections and composite come first: "composite" is no object's name.
-    for router in (composite.router, jobs.router, extracts.router, rest.router):
-        app.include_router(router)
+    for door in (composite, sobject_collections, jobs, extracts, rest):
+        app.include_router(door.router)
     return Gate(app, org)
 
 

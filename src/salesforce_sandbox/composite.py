@@ -1,10 +1,11 @@
-"""Collections and composite requests: many records, or many requests, in one call."""
+"""Composite requests and batches: many requests in one call.
+
+Each part goes through the door that its address names, as if it had come alone.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,230 +14,17 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
-from salesforce_sandbox import drafts, ids, recycle, rest
-from salesforce_sandbox.drafts import Draft
+from salesforce_sandbox import rest, sobject_collections
 from salesforce_sandbox.errors import ApiError, Rejection, not_found
-from salesforce_sandbox.records import Saved, Writer, as_result
 from salesforce_sandbox.rest import DATA
-from salesforce_sandbox.schema import SObject
-from salesforce_sandbox.values import fold
 from salesforce_sandbox.web import Call, Wired, answer
 
 router = APIRouter()
-MAXIMUM = 200
-MAXIMUM_RETRIEVED = 2_000
-MAXIMUM_REQUESTS = 25
-Attempt = Callable[[Writer], Saved]
+MAXIMUM = 25
 
 
 class _RolledBack(Exception):  # noqa: N818  a signal, no error
     """Ends a transaction whose caller wanted all or nothing."""
-
-
-@router.post(DATA + "/composite/sobjects")
-def create(version: str, call: Wired) -> Response:
-    """Creates up to 200 records."""
-    del version
-    body = call.record()
-    attempts = [_attempt(call, r, _create) for r in _records(body)]
-    return answer(_carry_out(call, attempts, _all_or_none(body.get("allOrNone"))))
-
-
-@router.patch(DATA + "/composite/sobjects")
-def update(version: str, call: Wired) -> Response:
-    """Changes up to 200 records by id."""
-    del version
-    body = call.record()
-    attempts = [_attempt(call, r, _update) for r in _records(body)]
-    return answer(_carry_out(call, attempts, _all_or_none(body.get("allOrNone"))))
-
-
-@router.delete(DATA + "/composite/sobjects")
-def delete(version: str, call: Wired) -> Response:
-    """Puts up to 200 records into the recycle bin."""
-    del version
-    keys = [k.strip() for k in call.query.get("ids", "").split(",") if k.strip()]
-    _limit(keys, MAXIMUM)
-    attempts = [_deletion(call, key) for key in keys]
-    wanted = _all_or_none(call.query.get("allOrNone"))
-    return answer(_carry_out(call, attempts, wanted))
-
-
-@router.patch(DATA + "/composite/sobjects/{sobject}/{field}")
-def upsert(version: str, sobject: str, field: str, call: Wired) -> Response:
-    """Creates or changes up to 200 records by an external id."""
-    del version
-    found = call.org.sobject(sobject)
-    key = rest.external(found, field)
-    body = call.record()
-    records = _records(body)
-    written = [_value(record, key.name) for record in records]
-    times = Counter(fold(key, v) for v in written if v is not None)
-
-    def attempt(record: dict[str, Any], value: Any) -> Attempt | Rejection:
-        if value is not None and times[fold(key, value)] > 1:
-            message = f"Duplicate external id specified: {value}"
-            return Rejection("DUPLICATE_VALUE", message, (key.name,))
-        if _kind(record).lower() != found.name.lower():
-            message = f"sObject type mismatch: expected {found.name}"
-            return Rejection("INVALID_TYPE", message)
-        made = _draft(call, found, record)
-        if isinstance(made, Rejection):
-            return made
-        return lambda writer: writer.upsert(found, key, made)
-
-    attempts = [attempt(r, v) for r, v in zip(records, written, strict=True)]
-    wanted = _all_or_none(body.get("allOrNone"))
-    return answer(_carry_out(call, attempts, wanted, upsert=True))
-
-
-@router.get(DATA + "/composite/sobjects/{sobject}")
-def retrieve(version: str, sobject: str, call: Wired) -> Response:
-    """Answers records by id, null for those that are not there."""
-    keys = [k.strip() for k in call.query.get("ids", "").split(",") if k.strip()]
-    return answer(_retrieved(call, call.org.sobject(sobject), keys, version))
-
-
-@router.post(DATA + "/composite/sobjects/{sobject}")
-def retrieve_many(version: str, sobject: str, call: Wired) -> Response:
-    """Answers up to 2,000 records by id, asked for in the body."""
-    body = call.record()
-    fields = ",".join(body.get("fields") or [])
-    asked = Call(call.org, call.bulk, "GET", version, {"fields": fields})
-    found = call.org.sobject(sobject)
-    return answer(_retrieved(asked, found, list(body.get("ids") or []), version))
-
-
-def _retrieved(
-    call: Call, sobject: SObject, keys: list[str], version: str
-) -> list[Any]:
-    _limit(keys, MAXIMUM_RETRIEVED)
-    if not call.query.get("fields"):
-        raise ApiError(400, "MISSING_ARGUMENT", "The fields parameter is required")
-    found: list[Any] = []
-    with call.org.store.reading() as connection:
-        for key in keys:
-            full = ids.normalise(key)
-            row = call.org.store.get(connection, sobject, full) if full else None
-            there = row is not None and not row["IsDeleted"]
-            found.append(
-                rest.show(call, sobject, row, version) if row and there else None
-            )
-    return found
-
-
-def _records(body: dict[str, Any]) -> list[dict[str, Any]]:
-    records = body.get("records")
-    if not isinstance(records, list) or not all(isinstance(r, dict) for r in records):
-        message = "The request body must hold a list of records."
-        raise ApiError(400, "JSON_PARSER_ERROR", message)
-    _limit(records, MAXIMUM)
-    for record in records:
-        if not _kind(record):
-            message = "Each record must hold attributes with a type."
-            raise ApiError(400, "JSON_PARSER_ERROR", message)
-    return records
-
-
-def _limit(items: list[Any], maximum: int) -> None:
-    if len(items) > maximum:
-        raise ApiError(
-            400,
-            "EXCEEDED_ID_LIMIT",
-            f"record limit reached. cannot submit more than {maximum} records into "
-            "this "
-            "call",
-        )
-
-
-def _all_or_none(value: Any) -> bool:
-    return value is True or str(value).lower() == "true"
-
-
-def _kind(record: dict[str, Any]) -> str:
-    attributes = record.get("attributes")
-    return str(attributes.get("type", "")) if isinstance(attributes, dict) else ""
-
-
-def _value(record: dict[str, Any], name: str) -> Any:
-    return next((v for k, v in record.items() if k.lower() == name.lower()), None)
-
-
-def _draft(call: Call, sobject: SObject, record: dict[str, Any]) -> Draft | Rejection:
-    try:
-        return drafts.from_json(call.org.schema, sobject, record)
-    except Rejection as rejection:
-        return rejection
-
-
-def _attempt(
-    call: Call,
-    record: dict[str, Any],
-    write: Callable[[Writer, SObject, Draft], Saved],
-) -> Attempt | Rejection:
-    found = call.org.schema.find(_kind(record))
-    if found is None or found.tooling:
-        message = f"sObject type '{_kind(record)}' is not supported."
-        return Rejection("INVALID_TYPE", message)
-    made = _draft(call, found, record)
-    if isinstance(made, Rejection):
-        return made
-    return lambda writer: write(writer, found, made)
-
-
-def _create(writer: Writer, sobject: SObject, draft: Draft) -> Saved:
-    return writer.create(sobject, draft)
-
-
-def _update(writer: Writer, sobject: SObject, draft: Draft) -> Saved:
-    key = draft.values.pop("Id", None)
-    if key is None:
-        raise Rejection("MISSING_ARGUMENT", "Id not specified in an update call")
-    return writer.update(sobject, key, draft)
-
-
-def _deletion(call: Call, key: str) -> Attempt | Rejection:
-    full = ids.normalise(key)
-    found = call.org.schema.by_prefix(full) if full else None
-    if full is None or found is None:
-        return Rejection("MALFORMED_ID", f"bad id {key}", ("Id",))
-    return lambda writer: recycle.delete(writer, found, full)
-
-
-def _carry_out(
-    call: Call,
-    attempts: list[Attempt | Rejection],
-    all_or_none: bool,
-    *,
-    upsert: bool = False,
-) -> list[dict[str, Any]]:
-    """Writes in the order given, and answers in it."""
-    results: list[Saved | Rejection] = []
-    try:
-        with call.org.writer(allow_save=call.allow_save) as writer:
-            results.extend(_tried(writer, attempt) for attempt in attempts)
-            if all_or_none and any(isinstance(r, Rejection) for r in results):
-                raise _RolledBack
-    except _RolledBack:
-        results = [r if isinstance(r, Rejection) else _rolled_back() for r in results]
-    return [as_result(r, upsert=upsert) for r in results]
-
-
-def _tried(writer: Writer, attempt: Attempt | Rejection) -> Saved | Rejection:
-    if isinstance(attempt, Rejection):
-        return attempt
-    try:
-        return attempt(writer)
-    except Rejection as rejection:
-        return rejection
-
-
-def _rolled_back() -> Rejection:
-    return Rejection(
-        "ALL_OR_NONE_OPERATION_ROLLED_BACK",
-        "Record rolled back because not all records were valid and the request was "
-        "using AllOrNone header",
-    )
 
 
 @router.post(DATA + "/composite")
@@ -244,12 +32,9 @@ def composite(version: str, call: Wired) -> Response:
     """Runs up to 25 requests one after another, later ones using earlier answers."""
     del version
     body = call.record()
-    parts = body.get("compositeRequest")
-    if not isinstance(parts, list) or not 1 <= len(parts) <= MAXIMUM_REQUESTS:
-        message = f"A composite request holds 1 to {MAXIMUM_REQUESTS} requests."
-        raise ApiError(400, "INVALID_INPUT", message)
+    parts = _parts(body, "compositeRequest")
     answers: dict[str, dict[str, Any]] = {}
-    wanted = _all_or_none(body.get("allOrNone"))
+    wanted = sobject_collections.is_set(body.get("allOrNone"))
     try:
         with call.org.store.writing():
             for part in parts:
@@ -262,6 +47,42 @@ def composite(version: str, call: Wired) -> Response:
     except _RolledBack:
         _mark_rolled_back(parts, answers)
     return answer({"compositeResponse": list(answers.values())})
+
+
+@router.post(DATA + "/composite/batch")
+def batch(version: str, call: Wired) -> Response:
+    """Runs up to 25 requests one after another, each for itself."""
+    del version
+    body = call.record()
+    halts = sobject_collections.is_set(body.get("haltOnError"))
+    results: list[dict[str, Any]] = []
+    has_errors = False
+    for part in _parts(body, "batchRequests"):
+        if halts and has_errors:
+            error = ApiError(412, "BATCH_PROCESSING_HALTED", "A part before failed.")
+            results.append({"statusCode": error.status, "result": error.body()})
+            continue
+        address = str(part.get("url", ""))
+        if re.match(r"/?v\d+\.0/", address):
+            address = f"/services/data/{address.lstrip('/')}"
+        call.org.limits.count(str(part.get("method")), urlsplit(address).path)
+        asked = {**part, "url": address, "body": part.get("richInput")}
+        found = _run(call, asked, {})
+        has_errors = has_errors or found["httpStatusCode"] >= 400
+        results.append({"statusCode": found["httpStatusCode"], "result": found["body"]})
+    return answer({"hasErrors": has_errors, "results": results})
+
+
+def _parts(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    parts = body.get(name)
+    if (
+        not isinstance(parts, list)
+        or not 1 <= len(parts) <= MAXIMUM
+        or not all(isinstance(part, dict) for part in parts)
+    ):
+        message = f"{name} holds 1 to {MAXIMUM} requests."
+        raise ApiError(400, "INVALID_INPUT", message)
+    return parts
 
 
 def _mark_rolled_back(
@@ -331,11 +152,11 @@ def _dispatch(call: Call, part: dict[str, Any]) -> Response:
     """Finds the door that a part's address names, and goes through it."""
     address = urlsplit(str(part.get("url", "")))
     method = str(part.get("method", "GET")).upper()
-    for route in [*router.routes, *rest.router.routes]:
+    for route in [*sobject_collections.router.routes, *rest.router.routes]:
         if not isinstance(route, APIRoute) or method not in (route.methods or ()):
             continue
         match = route.path_regex.match(address.path.rstrip("/"))
-        if match is None or route.path == DATA + "/composite":
+        if match is None:
             continue
         inner = Call(
             org=call.org,

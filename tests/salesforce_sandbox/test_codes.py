@@ -13,6 +13,7 @@ TESTS = Path(__file__).parent
 GUIDES = {
     # https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/
     "REST API Developer Guide": {
+        "Batch Request Body",
         "allOrNone Parameters in Composite and Collections Requests",
         "Composite",
         "Duplicate Rule Header",

@@ -225,6 +225,40 @@ def test_simple_salesforce_loads_in_bulk(salesforce):
     assert "REQUIRED_FIELD_MISSING" in failed
 
 
+def batch(client, *parts, **options):
+    return client.call(
+        "POST", "composite/batch", json={"batchRequests": parts} | options
+    )
+
+
+def test_a_batch_goes_on_after_a_failure_unless_told(client):
+    """BATCH_PROCESSING_HALTED: REST API Developer Guide, "Batch Request Body"."""
+    path = "v66.0/sobjects/Contact"
+    parts = (
+        {"method": "POST", "url": path, "richInput": {"LastName": "X"}},
+        {"method": "POST", "url": path, "richInput": {}},
+        {"method": "GET", "url": "v66.0/query?q=SELECT+LastName+FROM+Contact"},
+    )
+    whole = batch(client, *parts).json()
+    assert whole["hasErrors"] is True
+    assert [r["statusCode"] for r in whole["results"]] == [201, 400, 200]
+    assert whole["results"][2]["result"]["totalSize"] == 1
+    halted = batch(client, *parts, haltOnError=True).json()
+    assert [r["statusCode"] for r in halted["results"]] == [201, 400, 412]
+    assert halted["results"][2]["result"][0]["errorCode"] == "BATCH_PROCESSING_HALTED"
+    assert len(client.rows("Contact")) == 2  # what went before stays
+
+
+def test_each_part_of_a_batch_is_a_request(client):
+    used = int(
+        client.get("limits").headers["Sforce-Limit-Info"].split("=")[1].split("/")[0]
+    )
+    parts = [{"method": "GET", "url": "v66.0/limits"}] * 3
+    assert batch(client, *parts).json()["hasErrors"] is False
+    info = client.get("limits").headers["Sforce-Limit-Info"]
+    assert int(info.split("=")[1].split("/")[0]) == used + 5
+
+
 @pytest.mark.parametrize("many", [0, 26])
 def test_a_composite_request_has_up_to_25_parts(client, many):
     """INVALID_INPUT: REST API Developer Guide, "Composite": up to 25 subrequests."""
