@@ -38,7 +38,7 @@ PROFILES = {
     "server-errors": "PROVED",
     "html-errors": "PROVED",
     "empty-errors": "PROVED",
-    "forbidden-flips": "PROVED or RoleError",
+    "forbidden-flips": "PROVED, RoleError, or AccessError where signing in is refused",
     "token-expiry": "PROVED",
     "truncated-json": "PROVED",
     "slow-bytes": "PROVED",
@@ -288,7 +288,10 @@ def test_the_claim_holds_under_every_profile_for_many_seeds(live, profile, tmp_p
     for seed in range(100, 100 + SEEDS):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        outcome, struck = under(live, profile, folder, seed)
+        # Rows bunched in one tick stay there: 60 more a search, seed after seed.
+        own = filled(folder) if profile == "one-millisecond" else None
+        with own or contextlib.nullcontext(live) as running:
+            outcome, struck = under(running, profile, folder, seed)
         assert outcome in PROFILES[profile], f"seed {seed}"
         strikes += struck
     assert (strikes > 0) is (profile not in NEVER_MET)
