@@ -17,7 +17,7 @@ from nights import CLOCK, World, as_rows, fill
 from journeyport import warehouse
 from journeyport.lake import Lake
 from journeyport.tables import BY_NAME
-from journeyport.warehouse.catalogue import Catalogue
+from journeyport.warehouse.catalogue import catalogue_of
 from journeyport.warehouse.targets import DIALECTS
 
 
@@ -49,7 +49,7 @@ class Target:
                 name: as_rows(
                     BY_NAME[name], dialect.fetch(connection, sa.select(target))
                 )
-                for name, target in Catalogue(dialect).tables.items()
+                for name, target in catalogue_of(dialect).tables.items()
                 if tables is None or name in tables
             }
 

@@ -126,7 +126,7 @@ SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 @settings(max_examples=2, deadline=None, derandomize=True, suppress_health_check=SHARED)
 @given(nights=NIGHTS)
 def test_any_nights_end_as_the_lake_is(first_world, loaded_file, copy_database, nights):
-    any_nights(first_world, loaded_file, copy_database, nights, SOME)
+    any_nights(first_world, loaded_file, copy_database, nights, delivered())
 
 
 @pytest.mark.soak

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -293,6 +294,12 @@ class Catalogue:
         rows = sa.select(*(stage.c[name] for name in columns))
         connection.execute(sa.insert(held).from_select(list(columns), rows))
         self.dialect.unstage(connection, stage)
+
+
+@cache
+def catalogue_of(dialect: Dialect, schema: str | None = None) -> Catalogue:
+    """The catalogue, made once in a process: declaring every table takes a while."""
+    return Catalogue(dialect, schema)
 
 
 class AddColumn(sa.schema.ExecutableDDLElement):

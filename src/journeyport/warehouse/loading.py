@@ -25,7 +25,13 @@ from journeyport.state import State
 from journeyport.state.leases import Lease, held
 from journeyport.state.warehouse import record_delivery
 from journeyport.tables import BY_NAME
-from journeyport.warehouse.catalogue import DELIVERED, Catalogue, File, Held
+from journeyport.warehouse.catalogue import (
+    DELIVERED,
+    Catalogue,
+    File,
+    Held,
+    catalogue_of,
+)
 from journeyport.warehouse.difference import Place, deliver, spans
 from journeyport.warehouse.files import read_file, without_tombstones
 from journeyport.warehouse.holding import Withheld
@@ -134,7 +140,7 @@ def load(
             lease = stack.enter_context(held(state, [name], run_id=run_id, clock=clock))
             publish_ledger(lake, state, run_id=run_id)
         dialect, engine = stack.enter_context(opened(url))
-        catalogue = Catalogue(dialect, schema)
+        catalogue = catalogue_of(dialect, schema)
         session = _Session(lake, engine, catalogue, wanted, lease)
         counts = session.run(None if days is None else sorted(set(days)), progress)
         report = LoadReport(

@@ -13,7 +13,7 @@ from journeyport.arrow import row_hashes
 from journeyport.errors import SettingsError
 from journeyport.lake import Lake
 from journeyport.schema import Layout, Table
-from journeyport.warehouse.catalogue import Catalogue, File, Held
+from journeyport.warehouse.catalogue import Catalogue, File, Held, catalogue_of
 from journeyport.warehouse.difference import HASH, inside, spans
 from journeyport.warehouse.files import read_file, without_tombstones
 from journeyport.warehouse.loading import chosen
@@ -60,7 +60,8 @@ def verify(
         try:
             with engine.begin() as connection:
                 dialect.snapshot(connection)
-                session = _Session(lake, connection, Catalogue(dialect, schema), deep)
+                catalogue = catalogue_of(dialect, schema)
+                session = _Session(lake, connection, catalogue, deep)
                 report = session.run(wanted, progress)
         except Exception as error:
             meaning = failure(dialect, error)
