@@ -140,6 +140,11 @@ def lineage(table: Table, deps: Sequence[Table]) -> dict[str, dg.MetadataValue]:
     }
 
 
+def is_night(run: dg.DagsterRun) -> bool:
+    """It is the schedule's job, whoever started it: it does all there is to do."""
+    return run.job_name == "nightly"
+
+
 def chosen_days(run: dg.DagsterRun) -> list[date]:
     """The days a run is for, by its tags: one day, or a range with both ends.
 

@@ -18,7 +18,14 @@ from journeyport.checklist import (
     RULES,
 )
 from journeyport.tables import DAILY, ENGAGEMENTS, RAW_ENGAGEMENTS
-from pipelines.catalogue import DIRECTORY, SINGLE_RUN, chosen_days, lineage, spec
+from pipelines.catalogue import (
+    DIRECTORY,
+    SINGLE_RUN,
+    chosen_days,
+    is_night,
+    lineage,
+    spec,
+)
 from pipelines.ending import end_here
 from pipelines.resources import Site
 from pipelines.words import in_words
@@ -44,7 +51,7 @@ def daily_tables(
             site.run(context.run),
             rules=site.rules,
             # A night makes what something came for; whoever chose days gets those.
-            days=None if context.job_name == "nightly" else days,
+            days=None if is_night(context.run) else days,
             strengths=site.identity.strengths,
             policy=site.options.policy.hash,
             landed=site.landed,
@@ -157,19 +164,15 @@ def checks(
     """What must hold before anything is delivered.
 
     A check that fails for some account-days holds those back and warns; it stops the
-    run where nothing is left to deliver.
+    run where nothing is left to deliver. A night looks at every day there is: one that
+    is held back stays on its list until it is mended or released.
     """
-    from journeyport import delivery
+    from journeyport import gate
 
     with in_words():
-        checked = delivery.guard(
+        checked = gate.guard(
             site.run(context.run),
-            account_days=delivery.asked(
-                site.landed,
-                site.accounts,
-                chosen_days(context.run),
-                is_night=context.op_execution_context.job_name == "nightly",
-            ),
+            site.asked(context.run),
             shrink_limit=site.settings.shrink_limit,
         )
     severity = (

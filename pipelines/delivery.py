@@ -20,8 +20,8 @@ from pipelines.catalogue import (
     IDENTITY,
     OWNER,
     SINGLE_RUN,
-    chosen_days,
     fresh,
+    is_night,
 )
 from pipelines.ending import end_here
 from pipelines.resources import Site
@@ -49,16 +49,11 @@ def warehouse(
     """Load what may be delivered of the chosen days."""
     from journeyport import delivery
 
-    days = chosen_days(context.run)
-    is_night = context.job_name == "nightly"
     with in_words():
         report = delivery.load(
             site.run(context.run),
             site.warehouse_url,
-            # A night delivers whatever is not there yet, whichever day it is of.
-            account_days=None
-            if is_night
-            else delivery.asked(site.landed, site.accounts, days, is_night=False),
+            account_days=site.asked(context.run),
             shrink_limit=site.settings.shrink_limit,
         )
     site.told["warehouse"] = report.as_dict()
@@ -101,18 +96,14 @@ def crm_plan(
     """Plan what the CRM would be given for the chosen days."""
     from journeyport import delivery
 
-    days = chosen_days(context.run)
-    is_night = context.job_name == "nightly"
     with in_words():
         told = delivery.plan_crm(
             site.run(context.run),
             site.crm,
-            account_days=None
-            if is_night
-            else delivery.asked(site.landed, site.accounts, days, is_night=False),
+            account_days=site.asked(context.run),
             shrink_limit=site.settings.shrink_limit,
             # Who starts or repeats a night by hand is given a plan, like anybody else.
-            may_apply=is_night and attribution.is_unattended(context.run),
+            may_apply=is_night(context.run) and attribution.is_unattended(context.run),
         )
     site.told["crm"] = told
     yield dg.MaterializeResult(metadata=_shown(told, site.home / "plans"))

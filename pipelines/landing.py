@@ -6,7 +6,13 @@ How completeness is proved is said in `journeyport.extract`.
 import dagster as dg
 
 from journeyport.tables import RAW_ENGAGEMENTS
-from pipelines.catalogue import SINGLE_RUN, SOURCE_POOL, chosen_days, spec
+from pipelines.catalogue import (
+    SINGLE_RUN,
+    SOURCE_POOL,
+    chosen_days,
+    is_night,
+    spec,
+)
 from pipelines.resources import Site
 from pipelines.words import in_words
 
@@ -29,7 +35,7 @@ def raw_engagements(
             site.run(context.run),
             site.source,
             accounts=site.accounts,
-            days=None if context.job_name == "nightly" else days,
+            days=None if is_night(context.run) else days,
             options=site.options,
             strengths=site.identity.strengths,
         )

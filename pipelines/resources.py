@@ -5,6 +5,8 @@ Launchpad, and a backfill pointed at another warehouse.
 """
 
 from collections.abc import Callable
+from datetime import date
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -13,6 +15,7 @@ from journeyport import environment
 from journeyport.deployment import Deployment
 from journeyport.settings import Settings
 from pipelines import attribution
+from pipelines.catalogue import chosen_days, is_night
 
 if TYPE_CHECKING:
     from journeyport.night import Landed, Progress, Run
@@ -47,6 +50,14 @@ class Site(Deployment):
         first = run.root_run_id or run.run_id
         actor = attribution.actor(run.tags)
         return Run(self.lake, self.state, self.clock, first, self.progress, actor)
+
+    def asked(self, run: dg.DagsterRun) -> list[tuple[str, date]] | None:
+        """The account-days that a run is to deliver.
+
+        Whoever chose days gets exactly these. None for a night: it delivers whatever
+        is not there yet, and what is held back stays on its list, whichever day it is.
+        """
+        return None if is_night(run) else [*product(self.accounts, chosen_days(run))]
 
 
 SITE = Site(environment.read)

@@ -218,18 +218,21 @@ def _receipt(
     account: str | None = None,
 ) -> None:
     from journeyport import receipts
+    from journeyport.state.receipts import Receipt
 
     work = place.work(receipts.operator(author))
     receipts.write(
         work.lake,
         work.state,
-        work.clock,
-        action=action,
-        actor=work.actor,
-        run_id=work.run_id,
-        reason=reason,
-        account=account,
-        subject=f"rule {number}",
+        Receipt(
+            action,
+            work.clock.now(),
+            work.actor,
+            work.run_id,
+            reason,
+            account_id=account,
+            subject=f"rule {number}",
+        ),
     )
 
 

@@ -8,8 +8,9 @@ anybody; the rows' file does, and only its owner reads it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from itertools import product
 
-from journeyport import crm, delivery, receipts, runs
+from journeyport import crm, delivery, gate, receipts, runs
 from journeyport.crm import CrmConfig, rowsfile
 from journeyport.crm.planfile import load
 from journeyport.crm.protocol import Crm
@@ -17,6 +18,7 @@ from journeyport.crm.told import Told, listed, named, planned, planned_rows
 from journeyport.deployment import Deployment
 from journeyport.errors import ArgumentError, NotProvedError, SettingsError
 from journeyport.night import Run, span
+from journeyport.state.receipts import Receipt
 
 __all__ = [
     "Told",
@@ -91,8 +93,7 @@ def plan(
     """
     config = configured(place)
     wanted = _wanted(place, start, end, last_month=last_month)
-    limit = place.settings.shrink_limit
-    chosen = delivery.fit(run, wanted, shrink_limit=limit)
+    chosen = gate.check(run, wanted, shrink_limit=place.settings.shrink_limit).fit
     if wanted and not chosen:
         raise NotProvedError(
             "None of the chosen account-days is proved and sound, so there is nothing "
@@ -155,6 +156,7 @@ def apply(
         plan_id=plan_id,
         reason=reason,
         confirm=confirm,
+        shrink_limit=place.settings.shrink_limit,
     )
     rows: dict[str, int] = {}
     for what, counts in (("made", report.created), ("changed", report.updated)):
@@ -212,8 +214,9 @@ def undo(place: Deployment, run: Run, *, plan_id: str, reason: str) -> Told:
             run_id=run.run_id,
             clock=place.clock,
         )
-    delivery.receipt(run, "UNDO", report.facts, reason)
-    delivery.publish_crm(run, place.warehouse_url)
+    delivery.receipt_of_plan(run, "UNDO", report.facts, reason)
+    limit = place.settings.shrink_limit
+    delivery.publish_crm(run, place.warehouse_url, shrink_limit=limit)
     rows: dict[str, int] = {}
     for what, counts in (("restored", report.restored), ("deleted", report.deleted)):
         rows |= {f"{name} {what}": many for name, many in counts.items() if many}
@@ -291,11 +294,7 @@ def _kept(run: Run, action: str, reason: str) -> None:
     receipts.write(
         run.lake,
         run.state,
-        run.clock,
-        action=action,
-        actor=run.actor,
-        run_id=run.run_id,
-        reason=reason,
+        Receipt(action, run.clock.now(), run.actor, run.run_id, reason),
     )
 
 
@@ -347,4 +346,4 @@ def _wanted(
     else:
         lake = place.lake
         return [(one, day) for one in lake.accounts() for day in lake.days(one)]
-    return delivery.asked(None, place.accounts, span(first, last), is_night=False)
+    return [*product(place.accounts, span(first, last))]

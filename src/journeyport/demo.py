@@ -116,6 +116,7 @@ def _apply(site: Deployment, told: dict[str, Any]) -> Written:
                 plan_id=plan_id,
                 reason=_REASON,
                 confirm=confirm,
+                shrink_limit=site.settings.shrink_limit,
             )
             written.add(report)
             if report.status != "AWAITING_CONFIRMATION":

@@ -6,8 +6,7 @@ of them is in `journeyport.state.receipts`.
 
 import getpass
 import json
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -33,59 +32,10 @@ def operator(named: str | None = None) -> Actor:
         return Actor(None, "COMMAND_LINE")
 
 
-def write(
-    lake: Lake,
-    state: State,
-    clock: Clock,
-    *,
-    action: str,
-    actor: Actor,
-    run_id: str,
-    reason: str,
-    account: str | None = None,
-    day: date | None = None,
-    subject: str = "",
-    plan_id: str | None = None,
-    org_id: str | None = None,
-    counts: Mapping[str, Any] | None = None,
-    job_ids: Sequence[str] = (),
-) -> int:
-    """Keep a receipt and publish it in the lake; its number.
-
-    Args:
-        lake: gets the table `receipts`.
-        state: keeps it.
-        clock: the time.
-        action: see `state.receipts.Receipt`.
-        actor: who.
-        run_id: the run.
-        reason: why.
-        account: the account it is about, if one.
-        day: the UTC day it is about, if one.
-        subject: what it was done to, without a value of anybody.
-        plan_id: the CRM plan.
-        org_id: the CRM org.
-        counts: what came of it.
-        job_ids: the CRM's own jobs that did it.
-    """
-    number = kept.add(
-        state,
-        Receipt(
-            action,
-            clock.now(),
-            actor,
-            run_id,
-            reason.strip(),
-            account,
-            day,
-            subject,
-            plan_id,
-            org_id,
-            counts or {},
-            job_ids,
-        ),
-    )
-    publish(lake, state, run_id)
+def write(lake: Lake, state: State, receipt: Receipt) -> int:
+    """Keep a receipt and publish it in the lake's table `receipts`; its number."""
+    number = kept.add(state, receipt)
+    publish(lake, state, receipt.run_id)
     return number
 
 

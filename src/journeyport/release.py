@@ -5,11 +5,11 @@ What a release does to a certificate is said in `extract.certificate`.
 
 from datetime import date
 
-from journeyport import extract, receipts
+from journeyport import extract, guards, receipts
 from journeyport.errors import ArgumentError
 from journeyport.night import Run
 from journeyport.state import pending
-from journeyport.state.receipts import Actor
+from journeyport.state.receipts import Actor, Receipt
 
 
 def release(
@@ -32,18 +32,25 @@ def release(
         raise ArgumentError(
             "A release needs a name: nothing says who you are, so write it into `who`."
         )
-    extract.release(run.state, account, day, who=name, reason=reason)
+    found = guards.standing(run.lake, run.state, account, day)
+    guards.accept(run.lake, run.state, account, day, run_id=run.run_id, clock=run.clock)
+    extract.release(
+        run.state, account, day, who=name, reason=reason, proved=bool(found)
+    )
     pending.note(run.state, [(account, day)])
     receipts.write(
         run.lake,
         run.state,
-        run.clock,
-        action="RELEASE",
-        actor=Actor(name, run.actor.origin),
-        run_id=run.run_id,
-        reason=reason,
-        account=account,
-        day=day,
+        Receipt(
+            "RELEASE",
+            run.clock.now(),
+            Actor(name, run.actor.origin),
+            run.run_id,
+            reason,
+            account_id=account,
+            day=day,
+            counts={f"{one.table}: {one.rule}": one.rows for one in found},
+        ),
     )
     return (
         f"{day} of account {account} is released by {name}; the next night delivers "

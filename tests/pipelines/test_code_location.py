@@ -9,11 +9,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from made_days import walked
 
 from journeyport import tables
 from journeyport.schema import Layout
 from journeyport.state import State, windows
-from journeyport.state.windows import WalkedDay
 from pipelines import catalogue, conformed, crm_jobs, nightly
 from pipelines.definitions import defs
 
@@ -178,27 +178,6 @@ def test_a_job_asks_for_what_to_do_and_why_and_for_nothing_else():
 
 def test_the_schedule_ships_stopped():
     assert nightly.nightly_schedule.default_status is dg.DefaultScheduleStatus.STOPPED
-
-
-def walked(day, status):
-    at = datetime(2026, 3, 20, tzinfo=UTC)
-    return WalkedDay(
-        account="ABCDEF",
-        day=day,
-        status=status,
-        proof="PROVEN",
-        coverage="all engagements",
-        began_at=at,
-        claim_from=at,
-        claim_to=at,
-        source_clock=True,
-        walked_at=at,
-        run_id="r",
-        calls=1,
-        found=0,
-        breaches={},
-        dropped={},
-    )
 
 
 def tick(monkeypatch, home, **values):

@@ -1,15 +1,15 @@
 """The jobs without a CRM behind them: releasing a day, wrong turns, who did it."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import date
 
 import dagster as dg
 import pytest
+from made_days import walked
 
 from journeyport import environment
 from journeyport.lake import Lake
 from journeyport.state import State, pending, windows
-from journeyport.state.windows import WalkedDay
 from pipelines import attribution, crm_jobs, release
 from pipelines.resources import RESOURCES, Site
 
@@ -59,26 +59,8 @@ def said(result):
 @pytest.fixture
 def held(tmp_path):
     """A state with one account-day that could not be proved."""
-    at = datetime(2026, 3, 15, 3, tzinfo=UTC)
     state = State(f"sqlite:///{tmp_path / 'state.db'}")
-    walked = WalkedDay(
-        account="ABCDEF",
-        day=DAY,
-        status=windows.HELD,
-        proof="UNPROVEN",
-        coverage="all engagements",
-        began_at=at,
-        claim_from=at,
-        claim_to=at,
-        source_clock=True,
-        walked_at=at,
-        run_id="r",
-        calls=1,
-        found=0,
-        breaches={},
-        dropped={},
-    )
-    windows.finish_day(state, walked)
+    windows.finish_day(state, walked(DAY, windows.HELD))
     yield state
     state.close()
 

@@ -4,35 +4,17 @@ import base64
 import re
 from datetime import UTC, date, datetime, timedelta
 
-import pyarrow as pa
 import pytest
+from made_days import fill
 
 from journeyport import receipts, seeing
-from journeyport.arrow import conform, empty
 from journeyport.clock import SetClock
 from journeyport.lake import Lake
-from journeyport.schema import Kind
 from journeyport.state import State, drift
 from journeyport.state.receipts import Actor
-from journeyport.tables import BY_NAME, DAILY
 from pipelines import charts, watching
 
 SUNDAY = date(2026, 3, 15)
-VALUES = {Kind.STRING: "x", Kind.INTEGER: 0, Kind.BOOLEAN: False, Kind.NUMBER: 0.0}
-
-
-def rows(name, count, **given):
-    """Rows of a table, made of nothing but what is required and what is given."""
-    table = BY_NAME[name]
-    columns = {}
-    for column in table.columns:
-        if column.name in given or column.required:
-            start = datetime(2026, 3, 15, 9, tzinfo=UTC)
-            default = VALUES | {Kind.INSTANT: start, Kind.DATE: SUNDAY}
-            value = given.get(column.name, default.get(column.kind))
-            made = value if callable(value) else lambda _n, value=value: value
-            columns[column.name] = [made(n) for n in range(count)]
-    return conform(table, pa.table(columns))
 
 
 @pytest.fixture
@@ -45,19 +27,6 @@ def state(tmp_path):
     opened = State(f"sqlite:///{tmp_path / 'state.db'}")
     yield opened
     opened.close()
-
-
-def fill(lake, day, count, **given):
-    named = {"engagement_id": lambda n: f"{day}-{n:04}", "account_id": "ABCDEF"}
-    tables = {table.name: empty(table) for table in DAILY}
-    tables["engagements"] = rows("engagements", count, **named, **given)
-    tables["engagement_channels"] = rows(
-        "engagement_channels",
-        count,
-        **named,
-        channel_id=lambda n: "Voice" if n % 3 else "Chat",
-    )
-    lake.write_day("ABCDEF", day, tables, run_id="r", facts={})
 
 
 def test_a_day_unlike_the_same_weekday_before_is_named(lake):

@@ -240,6 +240,8 @@ def claim(walked: WalkedDay) -> str:
     )
     if walked.status == windows.RELEASED:
         return f"By somebody's word, not by proof ({walked.reason}): {sentence}"
+    if walked.reason:
+        return f"{sentence} Held back by a check, then {walked.reason}."
     return sentence
 
 
@@ -247,8 +249,24 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(one.get(name) == other.get(name) for name in _SAME)
 
 
-def release(state: State, account: str, day: date, *, who: str, reason: str) -> None:
+def release(
+    state: State,
+    account: str,
+    day: date,
+    *,
+    who: str,
+    reason: str,
+    proved: bool = False,
+) -> None:
     """Let a held account-day be delivered; its next certificate says who and why.
+
+    Args:
+        state: the state.
+        account: the account.
+        day: the UTC day.
+        who: who decides.
+        reason: why.
+        proved: something other than the proof holds it back.
 
     Raises:
         ArgumentError: the day is not held, or no name or reason is given.
@@ -256,7 +274,7 @@ def release(state: State, account: str, day: date, *, who: str, reason: str) -> 
     if not who.strip() or not reason.strip():
         raise ArgumentError("A release needs a name and a reason; both are certified.")
     told = f"released by {who.strip()}: {reason.strip()}"
-    if windows.release(state, account, day, told) is None:
+    if windows.release(state, account, day, told, proved=proved) is None:
         raise ArgumentError(
             f"{day} of account {account} is not held, so there is nothing to release."
         )

@@ -98,7 +98,7 @@ class WalkedDay:
         found: engagements of the day that the source showed.
         breaches: assumptions broken, with how often.
         dropped: values the field policy kept out, by path.
-        reason: why a held day was released, and by whom.
+        reason: why a day that was held back was released, and by whom.
     """
 
     account: str
@@ -241,13 +241,24 @@ def finish_day(state: State, walked: WalkedDay) -> WalkedDay:
     return walked
 
 
-def release(state: State, account: str, day: date, reason: str) -> WalkedDay | None:
-    """Let a held account-day pass, by somebody's word; None when it is not held."""
+def release(
+    state: State, account: str, day: date, reason: str, *, proved: bool = False
+) -> WalkedDay | None:
+    """Let a held account-day pass, by somebody's word; None when it is not held.
+
+    Args:
+        state: the state.
+        account: the account.
+        day: the UTC day.
+        reason: who says so, and why.
+        proved: it is proved and held for another reason: it stays proved.
+    """
     with state.write() as connection:
         walked = _day_of(connection, account, day)
-        if walked is None or walked.status != HELD:
+        if walked is None or (walked.status != HELD and not proved):
             return None
-        walked = replace(walked, status=RELEASED, reason=reason)
+        status = RELEASED if walked.status == HELD else walked.status
+        walked = replace(walked, status=status, reason=reason)
         upsert(connection, _days, [_row(walked)])
     return walked
 

@@ -61,7 +61,9 @@ def spans(days: Sequence[tuple[str, date]]) -> list[Span]:
     return found
 
 
-def inside(target: sa.Table, of: Sequence[Span] | None) -> sa.ColumnElement[bool]:
+def inside(
+    target: sa.Table, of: Sequence[Span] | None, when: str = "start_date"
+) -> sa.ColumnElement[bool]:
     """Whether a row lies in one of the spans; None: every row does."""
     if of is None:
         return sa.true()
@@ -70,8 +72,8 @@ def inside(target: sa.Table, of: Sequence[Span] | None) -> sa.ColumnElement[bool
         *(
             sa.and_(
                 target.c.account_id == span.account,
-                target.c.start_date >= span.low,
-                target.c.start_date < span.high,
+                target.c[when] >= span.low,
+                target.c[when] < span.high,
             )
             for span in of
         ),

@@ -2,7 +2,8 @@
 
 The daily tables of such a day are simply not loaded. The snapshots are written over all
 days, so there the rows that come from the days held back are left as the warehouse has
-them: rows of their engagements, and rows of customers who are known by nothing else.
+them: rows of their engagements, refusals first seen there, and rows of customers who
+are known by nothing else.
 A customer known by other days too is delivered as the lake knows it, counts included.
 """
 
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 
 from journeyport.lake import Lake
 from journeyport.schema import Layout, Table
-from journeyport.tables import ENGAGEMENT_CUSTOMERS
+from journeyport.tables import ENGAGEMENT_CUSTOMERS, IDENTITY_REFUSALS
 from journeyport.warehouse.dialect import Dialect
 from journeyport.warehouse.difference import Span, inside, spans
 
@@ -49,15 +50,16 @@ class Withheld:
         return bool(
             self.spans
             and table.layout is Layout.SNAPSHOT
-            and {"start_date", "customer_id"} & set(table.names)
+            and (_when(table) or "customer_id" in table.names)
         )
 
     def without(self, table: Table, data: pa.Table) -> pa.Table:
         """The rows of a snapshot that may be delivered."""
         if not self.concerns(table):
             return data
-        if "start_date" in table.names:
-            held = _within(data, self.spans)
+        when = _when(table)
+        if when:
+            held = _within(data, self.spans, when)
         else:
             held = pc.is_in(data.column("customer_id"), value_set=self.customers)
         return data.filter(pc.invert(held))
@@ -71,10 +73,12 @@ class Withheld:
         target: sa.Table,
     ) -> Iterator[sa.ColumnElement[bool] | None]:
         """The condition of the rows in the warehouse that are left as they are."""
+        when = _when(table)
         if not self.concerns(table):
             yield None
-        elif "start_date" in table.names:
-            yield inside(target, self.spans)
+        elif when:
+            known = target.c[when].is_not(None)
+            yield known & inside(target, self.spans, when)
         else:
             name = "customer_id"
             stage = sa.Table(
@@ -90,12 +94,22 @@ class Withheld:
             dialect.unstage(connection, stage)
 
 
-def _within(data: pa.Table, of: list[Span]) -> pa.ChunkedArray:
+def _when(table: Table) -> str | None:
+    """The column that says which day a row of a snapshot comes from, if one does."""
+    if table is IDENTITY_REFUSALS:
+        return "seen_at"
+    return "start_date" if "start_date" in table.names else None
+
+
+def _within(
+    data: pa.Table, of: list[Span], when: str = "start_date"
+) -> pa.ChunkedArray:
     found = pa.chunked_array([pa.nulls(len(data), pa.bool_()).fill_null(False)])
-    account, start = data.column("account_id"), data.column("start_date")
+    account, start = data.column("account_id"), data.column(when)
     for span in of:
         late = pc.greater_equal(start, pa.scalar(span.low, start.type))
         early = pc.less(start, pa.scalar(span.high, start.type))
         here = pc.and_(pc.equal(account, span.account), pc.and_(late, early))
+        here = pc.fill_null(here, False)  # an operator's rule is of no day
         found = pc.or_(found, here)
     return found
