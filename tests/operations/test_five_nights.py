@@ -426,14 +426,15 @@ def records(house: House) -> dict[str, list[str]]:
         for name in ("Contact", "JP_Engagement__c"):
             rows = client.get(f"{admin}/rows/{name}").raise_for_status().json()
             ours = [
-                {k: v for k, v in row.items() if k.startswith("JP_") and k not in REFS}
+                {k: v for k, v in row.items() if k.startswith("JP_") and k != LOOKUP}
                 for row in rows
             ]
             found[name] = sorted(repr(sorted(row.items())) for row in ours)
     return found
 
 
-REFS = {"JP_Contact__c", "JP_Journey__c", "JP_Account__c"}
+LOOKUP = "JP_Contact__c"
+"""It holds an id of the org's own."""
 
 LAUNCH = """
 mutation ($params: LaunchBackfillParams!) {
