@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import pytest
 from model_source import ACCOUNT, DAY, Traits
 
@@ -285,7 +286,7 @@ def test_a_document_that_belongs_to_no_day_is_a_reject_and_a_breach(world):
         answer = search(account, ask)
         if len(answer.rows) < 2:
             return answer
-        row = replace(answer.rows[0], id=None)
+        row = msgspec.structs.replace(answer.rows[0], id=None)
         return replace(answer, rows=(*answer.rows[:-1], answer.rows[-1], row)[-50:])
 
     here.source.search = with_undated

@@ -153,7 +153,7 @@ def _counts(
 
 def _held(lake: Lake, walked: WalkedDay) -> int:
     held = held_versions(lake, walked.account, walked.day)
-    return sum(1 for versions in held.values() if versions.hashes)
+    return sum(1 for versions in held.values() if versions.last)
 
 
 def _held_of(lake: Lake, walked: WalkedDay, channels: set[str]) -> int:

@@ -8,11 +8,12 @@ import json
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import orjson
 import pyarrow as pa
 import xxhash
@@ -29,6 +30,7 @@ from journeyport.tables import RAW_ENGAGEMENTS
 from journeyport.wire import Row
 
 _INSTANT = TYPES[Kind.INSTANT]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 COMPLETED = "COMPLETED"
 ERASED = "ERASED"
@@ -43,7 +45,7 @@ _FULL = 4000
 """Versions after which a store writes a file before its window is done."""
 
 
-class Version(NamedTuple):
+class Version(msgspec.Struct, frozen=True, gc=False):
     """A version that is to land.
 
     Attributes:
@@ -94,27 +96,29 @@ class Storing:
     settling: timedelta
 
 
-@dataclass
-class Held:
+class Held(msgspec.Struct, gc=False):
     """What is held of one engagement, tombstones and what they ended left out.
 
     Attributes:
-        hashes: its versions.
-        last: the version that landed last.
+        last: the version that landed last; empty: none.
         times: how often in a row that one landed.
+        others: versions before it.
         undated: some version has no update date.
     """
 
-    hashes: set[str] = field(default_factory=set)
     last: str = ""
     times: int = 0
+    others: frozenset[str] = frozenset()
     undated: bool = False
 
     def land(self, content_hash: str, update: datetime | None) -> None:
         """Take in one more landing."""
-        self.hashes.add(content_hash)
-        self.times = self.times + 1 if content_hash == self.last else 1
-        self.last = content_hash
+        if content_hash == self.last:
+            self.times += 1
+        else:
+            if self.last:
+                self.others |= {self.last}
+            self.last, self.times = content_hash, 1
         self.undated = self.undated or update is None
 
     def wants(self, content_hash: str) -> bool:
@@ -123,11 +127,9 @@ class Held:
         Without an update date only the order of landing tells the newest version, and
         one that has come less far counts when two reads agree: it lands twice.
         """
-        if content_hash not in self.hashes:
-            return True
-        if not self.undated or len(self.hashes) == 1:
-            return False
-        return content_hash != self.last or self.times < _AGREE
+        if content_hash == self.last:
+            return self.undated and bool(self.others) and self.times < _AGREE
+        return self.undated or content_hash not in self.others
 
 
 class DayStore:
@@ -140,12 +142,12 @@ class DayStore:
         self._to = storing
         self._lock = Lock()
         self._held = held_versions(storing.lake, storing.account, day)
-        self._landed: set[tuple[str, str]] = set()
+        self._landed: set[str] = set()
 
     @property
     def ids(self) -> set[str]:
         """Engagements that are held and not deleted."""
-        return {key for key, held in self._held.items() if held.hashes}
+        return {key for key, held in self._held.items() if held.last}
 
     def add(self, rows: Iterable[Row], pending: list[Version]) -> None:
         """Take in the rows dated this day whose version is not held yet.
@@ -207,30 +209,33 @@ class DayStore:
     def _version(self, row: Row, key: str, pending: list[Version]) -> None:
         document, text = _parsed(row.body)
         content_hash = xxhash.xxh3_128_hexdigest(text)
+        version = key + content_hash
         with self._lock:
             held = self._held[key]
-            if (key, content_hash) in self._landed or not held.wants(content_hash):
+            if version in self._landed or not held.wants(content_hash):
                 return
             held.land(content_hash, row.update)
-            self._landed.add((key, content_hash))
+            self._landed.add(version)
             stored = self._to.policy.apply(document, self.dropped)
         payload = text if stored is document else _text(stored)
         pending.append(Version(row, content_hash, payload, self._to.clock.now()))
 
     def _rows(self, versions: Sequence[Version]) -> pa.Table:
-        rows, hashes, payloads, landed = zip(*versions, strict=True)
+        rows = [version.row for version in versions]
+        hashes = [version.content_hash for version in versions]
+        payloads = [version.payload for version in versions]
         made = {
             "account_id": pa.repeat(self._to.account, len(rows)),
             "engagement_id": pa.array([row.id for row in rows], pa.string()),
-            "start_date": pa.array([row.start for row in rows], _INSTANT),
-            "update_date": pa.array([row.update for row in rows], _INSTANT),
-            "end_date": pa.array([row.end for row in rows], _INSTANT),
+            "start_date": _instants(row.start for row in rows),
+            "update_date": _instants(row.update for row in rows),
+            "end_date": _instants(row.end for row in rows),
             "status": pa.array([row.status for row in rows], pa.string()),
             "content_hash": pa.array(hashes, pa.string()),
             "policy_hash": pa.repeat(self._to.policy.hash, len(rows)),
             "payload": pa.array(payloads, pa.binary()).cast(pa.string()),
             "is_deleted": pa.repeat(False, len(rows)),
-            "_extracted_at": pa.array(landed, _INSTANT),
+            "_extracted_at": _instants(version.landed for version in versions),
             "_run_id": pa.repeat(self._to.run_id, len(rows)),
         }
         return shape(RAW_ENGAGEMENTS, pa.table(made))
@@ -306,6 +311,12 @@ def held_versions(lake: Lake, account: str, day: date) -> dict[str, Held]:
         else:
             held[key].land(content_hash, update)
     return held
+
+
+def _instants(moments: Iterable[datetime | None]) -> pa.Array:
+    """Instants as a column; by way of durations, which takes a fifth of the time."""
+    since = [None if moment is None else moment - _EPOCH for moment in moments]
+    return pa.array(since, pa.duration("us")).cast(pa.int64()).cast(_INSTANT)
 
 
 def _parsed(body: bytes) -> tuple[Any, bytes]:
