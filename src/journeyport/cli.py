@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from journeyport import cli_crm, cli_identity
+from journeyport import cli_crm, cli_identity, cli_warehouse
 from journeyport.cli_crm import ends
 from journeyport.console import note, report, shown
 from journeyport.errors import ArgumentError, JourneyportError, SettingsError
@@ -35,6 +35,8 @@ app.command("explain")(cli_identity.explain)
 
 verify_app = typer.Typer(no_args_is_help=True, help="Compare a target with the lake.")
 app.add_typer(verify_app, name="verify")
+verify_app.command("warehouse")(cli_warehouse.verify)
+app.command("backfill")(cli_warehouse.backfill)
 
 From = Annotated[str, typer.Option("--from", metavar="DAY", help="First UTC day.")]
 To = Annotated[str, typer.Option("--to", metavar="DAY", help="Last UTC day.")]
@@ -223,24 +225,6 @@ def release(
     account, named = place.account(account), runs.day("--day", day)
     work = place.work(receipts.operator(who))
     shown.print(releasing.release(work, account, named, reason=reason), markup=False)
-
-
-@verify_app.command()
-def warehouse(
-    deep: Annotated[
-        bool, typer.Option("--deep", help="Work every row's hash out again.")
-    ] = False,
-) -> None:
-    """Compare the warehouse with the lake, per table and account-day."""
-    from journeyport import warehouse as target
-    from journeyport.console import Bars
-    from journeyport.deployment import here
-
-    place = here()
-    with Bars() as bars:
-        found = target.verify(place.lake, place.warehouse_url, deep, progress=bars)
-    report({"command": "verify warehouse", **found.as_dict()})
-    raise typer.Exit(0 if found.equal else 1)
 
 
 @app.command()

@@ -9,7 +9,7 @@ warehouse is an entry of `dialect`:
 
 from journeyport.warehouse.catalogue import DATA_TABLES
 from journeyport.warehouse.ledger import publish_ledger
-from journeyport.warehouse.loading import load
+from journeyport.warehouse.loading import chosen, load
 from journeyport.warehouse.report import (
     Counts,
     Difference,
@@ -25,6 +25,7 @@ __all__ = [
     "Difference",
     "LoadReport",
     "VerifyReport",
+    "chosen",
     "load",
     "publish_ledger",
     "roles_sql",
