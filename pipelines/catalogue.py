@@ -75,7 +75,7 @@ def column_schema(table: Table) -> dg.TableSchema:
 def _column(column: Column, table: Table) -> dg.TableColumn:
     tags = {"pii": ""} if column.personal else {}
     if column.origin is not Origin.SOURCE:
-        tags["journeyport/origin"] = column.origin.value
+        tags[column.origin.value] = ""
     source = f" Source: {column.source}." if column.source else ""
     return dg.TableColumn(
         name=column.name,

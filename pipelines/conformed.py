@@ -67,7 +67,7 @@ def daily_tables(
             }
             stale = {why for one in made.reports if one.day == day for why in one.stale}
             if stale:
-                facts["other_rules_before"] = "; ".join(sorted(stale))
+                facts["made because"] = "; ".join(sorted(stale))
             if table is ENGAGEMENTS:
                 facts["rejected"] = sum(
                     len(one.rejects) for one in made.reports if one.day == day
@@ -197,6 +197,6 @@ def _result(
         severity=severity,
         metadata={
             "account-days held back": len(wrong),
-            "which": [" ".join(map(str, one)) for one in wrong],
+            **({"which": [" ".join(map(str, one)) for one in wrong]} if wrong else {}),
         },
     )

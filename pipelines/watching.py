@@ -9,13 +9,14 @@ from datetime import UTC
 
 import dagster as dg
 
+from journeyport.checklist import NOTHING_NEW
 from pipelines.resources import Site
 from pipelines.words import in_words
 
 SHARE = 0.5
 """By how much of the usual a closed day's volume may differ."""
 
-_VOLUME, _NEW = "volume_as_usual", "nothing_new"
+_VOLUME = "volume_as_usual"
 
 
 @dg.multi_asset_check(
@@ -30,7 +31,7 @@ _VOLUME, _NEW = "volume_as_usual", "nothing_new"
             ),
         ),
         dg.AssetCheckSpec(
-            _NEW,
+            NOTHING_NEW,
             asset="engagements",
             description=(
                 "The source shows no field and no value of a list that was never seen "
@@ -62,7 +63,7 @@ def watch(
             for one in unlike
         ],
     )
-    yield _warning(_NEW, names)
+    yield _warning(NOTHING_NEW, names)
 
 
 @dg.asset_check(

@@ -12,6 +12,9 @@ PARENTS_THERE = "parents_there"
 COUNTS_MATCH = "counts_match"
 NOT_SHRUNK = "not_shrunk"
 
+NOTHING_NEW = "nothing_new"
+"""Holds nothing back: the source shows no field and no value for the first time."""
+
 RULES: Mapping[str, str] = {
     CERTIFIED: "The account-day is proved complete, still open, or was released.",
     KEYS_UNIQUE: "No two rows of a table share its key.",

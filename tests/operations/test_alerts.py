@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from journeyport import alerts, environment
 from journeyport.alerts import Alerting, Ended, Mail, RedCheck, StepFailure
-from journeyport.checklist import CERTIFIED, KEYS_UNIQUE, RULES
+from journeyport.checklist import CERTIFIED, KEYS_UNIQUE, NOTHING_NEW, RULES
 from journeyport.clock import SetClock
 from journeyport.deployment import Deployment
 from journeyport.errors import SettingsError
-from journeyport.state import State, drift, failures, rejects, windows
+from journeyport.state import State, drift, failures, rejects, verdicts, windows
 from journeyport.state.failures import Failure
 
 NOW = datetime(2026, 3, 16, 2, 30, tzinfo=UTC)
@@ -167,6 +167,18 @@ def test_a_released_day_is_forgotten_and_told_again_when_it_is_held_again(office
     assert len(web.posted) == 1
 
 
+def test_a_check_that_passed_for_other_days_is_not_over(office, web):
+    found = [{"rule": KEYS_UNIQUE, "table": "participants", "rows": 1}]
+    verdict = verdicts.Kept("these files", {}, found)
+    verdicts.keep(office.state, "ABCDEF", DAY, verdict, run_id="r", now=NOW)
+    red = RedCheck("participants", KEYS_UNIQUE, RULES[KEYS_UNIQUE], (f"ABCDEF {DAY}",))
+    ended = Ended("nightly", "r", succeeded=False, red=[red])
+    office.look(ended)
+    office.look(Ended("export", "s", True, passed=[("participants", KEYS_UNIQUE)]))
+    office.look(ended)
+    assert len(web.posted) == 1
+
+
 @dataclass(frozen=True)
 class Refused:
     """A record that the CRM refused."""
@@ -206,6 +218,15 @@ def test_drift_is_told_once_for_ever_by_name(office, web):
     assert told.startswith("*The source changed: ABCDEF*")
     assert "new value engagements.status=PARKED" in told
     assert alerts.open_causes(office.state) == []
+
+
+def test_what_is_new_is_told_once_and_not_as_a_red_check_too(office, web):
+    names = ["new value engagements.status=PARKED"]
+    drift.note(office.state, "ABCDEF", DAY, names, run_id="r", now=NOW)
+    red = RedCheck("engagements", NOTHING_NEW, "The source shows nothing new.")
+    office.look(Ended("nightly", "r", succeeded=True, red=[red]))
+    (told,) = web.posted
+    assert told.startswith("*The source changed: ABCDEF*")
 
 
 def test_data_that_is_not_renewed_is_told_with_no_run_at_all(office, web):

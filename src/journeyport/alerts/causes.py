@@ -10,8 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from journeyport.checklist import CERTIFIED
-from journeyport.state import State, alerts, drift, failures, rejects, windows
+from journeyport.checklist import CERTIFIED, NOTHING_NEW
+from journeyport.state import (
+    State,
+    alerts,
+    drift,
+    failures,
+    rejects,
+    verdicts,
+    windows,
+)
 from journeyport.state.alerts import Cause
 
 NIGHTS = "nightly"
@@ -89,7 +97,9 @@ def after_run(state: State, ended: Ended) -> Found:
         else f"failure/{ended.job}/"
     ]
     judged += [f"check/{one.table}/{one.rule}" for one in ended.red]
-    judged += [f"check/{table}/{rule}" for table, rule in ended.passed]
+    # A run that passes may have looked at other days than those that do not.
+    still = verdicts.broken(state)
+    judged += [f"check/{t}/{r}" for t, r in ended.passed if (t, r) not in still]
     return causes, judged
 
 
@@ -139,6 +149,8 @@ def _failures(state: State, ended: Ended) -> list[Cause]:
 def _checks(state: State, ended: Ended) -> list[Cause]:
     causes = []
     for one in ended.red:
+        if one.rule == NOTHING_NEW:  # what is new is a cause of its own, by name
+            continue
         held_back = one.held_back
         if one.rule == CERTIFIED:
             held_back = tuple(each for each in held_back if not _is_held(state, each))

@@ -48,6 +48,17 @@ def last(state: State, account: str, day: date) -> Kept | None:
     )
 
 
+def broken(state: State) -> set[tuple[str, str]]:
+    """Table and rule of everything that stands against some account-day."""
+    query = sa.select(_verdicts.c.findings).where(_verdicts.c.findings != "[]")
+    with state.read() as connection:
+        return {
+            (str(one["table"]), str(one["rule"]))
+            for findings in connection.scalars(query)
+            for one in json.loads(findings)
+        }
+
+
 def keep(
     state: State,
     account: str,
