@@ -154,6 +154,16 @@ def test_a_plan_is_a_file_only_its_owner_reads_and_holds_the_values(world, sandb
         assert not [v for v in ("ABCDEF:c1", "Person 1", "Billing") if v in told]
 
 
+def test_a_plan_keeps_the_mapping_it_was_made_under(world, sandbox):
+    sandbox.add("Contact", contact(1))
+    world.person("c1", 1)
+    world.write()
+    plan = world.night().plan
+    kept = crm.planfile.load(world.config.plan_dir, plan.plan_id)
+    assert kept == plan
+    assert kept.mapping.hash == plan.mapping_hash
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -143,6 +143,32 @@ def load_mapping(path: Path | None = None) -> Mapping:
     return reader.mapping(document)
 
 
+def mapping_of(body: MappingOf[str, Any]) -> Mapping:
+    """The mapping that `asdict` was given, enumerations by their values."""
+    return Mapping(
+        tuple(_rule(item) for item in body["objects"]), tuple(body["accounts"])
+    )
+
+
+def _rule(item: MappingOf[str, Any]) -> ObjectRule:
+    fields = [
+        FieldRule(
+            **{**f, "overwrite": Overwrite(f["overwrite"]), "nulls": Nulls(f["nulls"])}
+        )
+        for f in item["fields"]
+    ]
+    return ObjectRule(
+        **{
+            **item,
+            "fields": tuple(fields),
+            "parents": tuple(ParentRule(**p) for p in item["parents"]),
+            "matches": tuple(
+                MatchRule(m["field"], tuple(m["identifiers"])) for m in item["matches"]
+            ),
+        }
+    )
+
+
 class _Reader:
     """Reads the document, naming the place of whatever is wrong."""
 

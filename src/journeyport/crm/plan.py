@@ -182,6 +182,7 @@ def _finish(draft: Draft, config: CrmConfig, selection: Selection, reason: str) 
         plan_id=plan_id,
         org=org,
         mapping_hash=draft.mapping.hash,
+        mapping=draft.mapping,
         run_id=draft.run_id,
         made_at=draft.now,
         expires_at=expires,

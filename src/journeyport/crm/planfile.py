@@ -9,14 +9,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from journeyport.crm.mapping import Mapping as CrmMapping
+from journeyport.crm.mapping import mapping_of
 from journeyport.crm.protocol import Operation, Org, Parent, Value, Write
 from journeyport.crm.source import Foreseen, Selection
 from journeyport.errors import ArgumentError, StaleError
 
-FORM = 1
+FORM = 2
 """The version of the file's form."""
 
 
@@ -70,6 +73,7 @@ class Plan:
         plan_id: its name; also the file's.
         org: for which org.
         mapping_hash: under which mapping.
+        mapping: that mapping: an undo goes by it, whatever the mapping is by then.
         run_id: the run that made it.
         made_at: when.
         expires_at: until when it may be applied.
@@ -90,6 +94,7 @@ class Plan:
     plan_id: str
     org: Org
     mapping_hash: str
+    mapping: CrmMapping
     run_id: str
     made_at: datetime
     expires_at: datetime
@@ -191,6 +196,7 @@ def load(folder: Path, plan_id: str) -> Plan:
     if body.pop("form", None) != FORM:
         raise StaleError(f"Plan {plan_id} is of another release; make a new one.")
     body["org"] = Org(**body["org"])
+    body["mapping"] = mapping_of(body["mapping"])
     for name in ("made_at", "expires_at"):
         body[name] = datetime.fromisoformat(body[name])
     body["selection"] = _selection(body["selection"])
@@ -225,7 +231,7 @@ def _selection(item: dict[str, Any]) -> Selection:
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
-    if isinstance(value, Operation):
+    if isinstance(value, Enum):
         return value.value
     if isinstance(value, frozenset):
         return sorted(value)
