@@ -22,6 +22,12 @@ def pair(world, sandbox):
     return ids
 
 
+def later(sandbox, contact_id):
+    """More than the overlap later somebody edits something else: the reading moves."""
+    sandbox.admin("PUT", "/clock", {"advance": 3600})
+    sandbox.edit("Contact", contact_id, Title=f"Title {contact_id[:15]}")
+
+
 def of(sandbox, name, key):
     field = {"Contact": "JP_Customer_Id__c", "JP_Engagement__c": "JP_Engagement_Id__c"}
     return next(r for r in sandbox.rows(name) if r[field[name]] == f"ABCDEF:{key}")
@@ -201,3 +207,31 @@ def test_what_is_past_its_retention_stays_and_is_named(world, sandbox, pair):
         "",
     )
     assert key == "ABCDEF:e-00002"
+
+
+@pytest.mark.parametrize("stamp", ["OTHER1:somebody", None])
+def test_a_contact_that_people_gave_to_another_stays_theirs_on_every_night(
+    world, sandbox, pair, stamp
+):
+    """TAKEN or MANY, the customer has no Contact until people give it one."""
+    if stamp is None:  # and which of the two is meant, nobody can tell
+        sandbox.add("Contact", {"LastName": "Double", "Email": "c1@example.org"})
+    theirs = {"JP_Customer_Id__c": stamp, "JP_Last_Topic__c": "theirs"}
+    sandbox.edit("Contact", pair[0], **theirs)
+    later(sandbox, pair[1])
+    for number in (9, 10):
+        report = world.night()
+        assert report.plan.matches["ONE"] == 1
+        (row,) = [r for r in sandbox.rows("Contact") if r["Id"] == pair[0]]
+        assert {name: row[name] for name in theirs} == theirs
+        world.people[0].engagements.append(world.engagement(number, day=2))
+        world.write()
+    open_ = [
+        r["customer_id"]
+        for r in world.lake.read_snapshot("customer_crm_ids").to_pylist()
+        if r["valid_to"] is None
+    ]
+    assert open_ == ["c2"]
+    sandbox.edit("Contact", pair[0], JP_Customer_Id__c="ABCDEF:c1")
+    world.night()
+    assert of(sandbox, "Contact", "c1")["JP_Engagement_Count__c"] == 3

@@ -151,24 +151,29 @@ def _matched(
                     "candidates": list(m.candidates),
                 }
             )
-    _close_lost(draft, rule, found)
+    _let_go(draft, rule, found, side)
     return {m.key: m for m in found}
 
 
-def _close_lost(draft: Draft, rule: ObjectRule, found: list[Match]) -> None:
-    """A customer that no longer meets its record has none."""
-    open_ = memory.matches(draft.state, draft.crm.org.id, rule.name)
-    lost = [
-        (*m.customer, None)
-        for m in found
-        if m.standing is not Standing.ONE and m.customer in open_
-    ]
-    if lost:
+def _let_go(
+    draft: Draft, rule: ObjectRule, found: Collection[Match], side: OtherSide
+) -> None:
+    """A customer that no longer meets its record has none, and is met afresh later.
+
+    What people deleted or merged away stays known as such.
+    """
+    org_id = draft.crm.org.id
+    lost = [m for m in found if m.standing is not Standing.ONE]
+    open_ = memory.matches(draft.state, org_id, rule.name)
+    closed = [(*m.customer, None) for m in lost if m.customer in open_]
+    sent = {key for key, entry in side.ledger.items() if entry.standing == SENT}
+    held = [m.key for m in lost if m.key in sent]
+    if closed or held:
         with draft.state.write() as connection:
-            memory.match(connection, draft.crm.org.id, rule.name, lost, at=draft.now)
-    for m in found:
-        if m.standing is not Standing.ONE:
-            draft.present[rule.name].pop(m.key, None)
+            memory.match(connection, org_id, rule.name, closed, at=draft.now)
+            memory.unbook(connection, org_id, rule.name, held)
+    for m in lost:
+        draft.present[rule.name].pop(m.key, None)
 
 
 def _finish(draft: Draft, config: CrmConfig, selection: Selection, reason: str) -> Plan:
