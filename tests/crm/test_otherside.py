@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from journeyport import crm
+from journeyport.errors import StaleError
 
 
 @pytest.fixture
@@ -235,3 +236,18 @@ def test_a_contact_that_people_gave_to_another_stays_theirs_on_every_night(
     sandbox.edit("Contact", pair[0], JP_Customer_Id__c="ABCDEF:c1")
     world.night()
     assert of(sandbox, "Contact", "c1")["JP_Engagement_Count__c"] == 3
+
+
+def test_a_stamp_that_people_move_after_the_plan_makes_it_stale(world, sandbox, pair):
+    """Else one person's summary would land on another's Contact."""
+    world.people[0].engagements.append(world.engagement(9, day=2, topic="Private"))
+    world.write()
+    with crm.connect(world.config) as org:
+        plan = world.plan(org)
+        sandbox.edit("Contact", pair[1], JP_Customer_Id__c=None)
+        sandbox.edit("Contact", pair[0], JP_Customer_Id__c="ABCDEF:c2")
+        with pytest.raises(StaleError, match="changed in the CRM"):
+            world.apply(org, plan)
+    row = of(sandbox, "Contact", "c2")
+    assert (row["Id"], row["JP_Last_Topic__c"]) == (pair[0], "Billing")
+    assert row["JP_Engagement_Count__c"] == 1

@@ -15,7 +15,7 @@ from journeyport.crm.values import same
 
 @dataclass
 class Difference:
-    """The fields that would change, and what they hold now."""
+    """The fields that would change, and what they and the external id hold now."""
 
     after: dict[str, Value] = field(default_factory=dict)
     before: dict[str, Value] = field(default_factory=dict)
@@ -46,8 +46,10 @@ def difference(
     """
     found = Difference()
     now: Mapping[str, Value] = seen.values if seen is not None else {}
-    if seen is not None and now.get(rule.external_id) != record.key:
-        _set(found, rule.external_id, record.key, now)
+    if seen is not None:  # an apply looks whether the record is still the same one's
+        found.before[rule.external_id] = now.get(rule.external_id)
+        if now.get(rule.external_id) != record.key:
+            found.after[rule.external_id] = record.key
     for each in rule.fields:
         wanted, held = record.values[each.name], now.get(each.name)
         blank = wanted is None

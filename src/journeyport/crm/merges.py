@@ -70,11 +70,12 @@ def say_farewells(draft: Draft, rule: ObjectRule, keys: Keys, side: OtherSide) -
         now = seen.get(record_id)
         if now is None or now.values.get(rule.external_id) != record.key:
             continue  # deleted, or somebody else's by now
-        before = {rule.merged_into: now.values.get(rule.merged_into)}
-        if dict(record.values) == before:
+        said = now.values.get(rule.merged_into)
+        if record.values[rule.merged_into] == said:
             settled.append(entry_of(record, record_id))
             continue
         draft.counts[rule.name]["merged away"] += 1
+        before = {rule.external_id: record.key, rule.merged_into: said}
         found = Difference(dict(record.values), before)
         draft.add(rule, record, record_id, found, is_farewell=True)
     settle(draft, rule, settled, is_farewell=True)

@@ -37,7 +37,7 @@ class Action:
         customer_id: the customer.
         hash: of the record as it should be.
         after: fields to set, lookups aside.
-        before: what those fields and the lookups hold now.
+        before: what those fields, the lookups and the external id hold now.
         parents: lookups to set.
         is_farewell: says on a record that its customer has become another one.
     """

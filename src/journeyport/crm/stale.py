@@ -109,7 +109,7 @@ def book_landed(
         for action in chosen:
             now = seen.get(action.record_id or action.key)
             is_ours = now is not None and now.id not in foreign
-            if is_ours and _has_landed(shape, action, now, parents):
+            if is_ours and _has_landed(rule, shape, action, now, parents=parents):
                 landed.append(action)
             elif _is_as_planned(shape, action, now):
                 due.append(action)
@@ -150,12 +150,14 @@ def parent_ids(
 
 
 def _has_landed(
+    rule: ObjectRule,
     shape: Shape,
     action: Action,
     seen: Seen | None,
+    *,
     parents: Mapping[tuple[str, str], str],
 ) -> bool:
-    if seen is None:
+    if seen is None or seen.values.get(rule.external_id) != action.key:
         return False
     if not all(
         same(shape.fields[name], seen.values.get(name), value)
