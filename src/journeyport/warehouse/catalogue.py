@@ -265,13 +265,6 @@ class Catalogue:
         if not files:
             return
         held = self.held
-        stage = sa.Table(
-            f"stage_{HELD}",
-            sa.MetaData(),
-            *(sa.Column(column.name, column.type) for column in held.columns),
-            prefixes=["TEMPORARY"],
-            postgresql_on_commit="DROP",
-        )
         facts = [(file, digest, count) for file, (digest, count) in files.items()]
         columns = {
             "table_name": [file.table for file, _, _ in facts],
@@ -282,18 +275,17 @@ class Catalogue:
             "tombstones": [tombstones] * len(facts),
             "loaded_at": pa.array([now] * len(facts), pa.timestamp("us", "UTC")),
         }
-        same = sa.and_(
-            held.c.table_name == stage.c.table_name,
-            held.c.account_id == stage.c.account_id,
-            held.c.day == stage.c.day,
-        )
-        self.dialect.stage(connection, stage, pa.table(columns))
-        connection.execute(
-            sa.delete(held).where(sa.select(stage.c.day).where(same).exists())
-        )
-        rows = sa.select(*(stage.c[name] for name in columns))
-        connection.execute(sa.insert(held).from_select(list(columns), rows))
-        self.dialect.unstage(connection, stage)
+        staged = self.dialect.staged(connection, "stage", held, pa.table(columns))
+        with staged as stage:
+            same = sa.and_(
+                held.c.table_name == stage.c.table_name,
+                held.c.account_id == stage.c.account_id,
+                held.c.day == stage.c.day,
+            )
+            there = sa.select(stage.c.day).where(same).exists()
+            connection.execute(sa.delete(held).where(there))
+            rows = sa.select(*(stage.c[name] for name in columns))
+            connection.execute(sa.insert(held).from_select(list(columns), rows))
 
 
 @cache

@@ -4,7 +4,8 @@ The two entries are in `duckdb_file` and `postgresql`, the list of them in `targ
 How a difference is worked out and written is the same for all, in `difference`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,3 +77,23 @@ class Dialect:
     upsert: Upsert | None
     indexes: Callable[[Table, sa.Table], None]
     failure: Callable[[BaseException], Failure | None]
+
+    @contextmanager
+    def staged(
+        self, connection: sa.Connection, what: str, like: sa.Table, data: pa.Table
+    ) -> Iterator[sa.Table]:
+        """A staged table of these rows, named for what they are.
+
+        Its columns have the types of those of one of our tables.
+        """
+        stage = sa.Table(
+            f"{what}_{like.name}",
+            sa.MetaData(),
+            *(sa.Column(name, like.c[name].type) for name in data.schema.names),
+            prefixes=["TEMPORARY"],
+            postgresql_on_commit="DROP",
+        )
+        self.stage(connection, stage, data)
+        yield stage
+        # Not after an error: the transaction is over then, and with it what it staged.
+        self.unstage(connection, stage)

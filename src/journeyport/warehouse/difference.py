@@ -9,8 +9,8 @@ Where much of a table changes, the old rows are deleted and the new ones go stra
 into the table by the bulk path: that takes a third of the time, and no staging.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
@@ -116,6 +116,10 @@ class Place:
         select = sa.select(self.target.c[HASH]).where(where)
         return self.dialect.fetch(self.connection, select).column(0).combine_chunks()
 
+    def staged(self, what: str, data: pa.Table) -> AbstractContextManager[sa.Table]:
+        """Rows beside the table, for statements about it."""
+        return self.dialect.staged(self.connection, what, self.target, data)
+
 
 def deliver(place: Place, data: pa.Table, *, rewrite: bool = False) -> Counts:
     """Make the warehouse's rows in the spans those of the lake.
@@ -149,7 +153,7 @@ def deliver(place: Place, data: pa.Table, *, rewrite: bool = False) -> Counts:
         _replaced(place.table, touched)
         place.dialect.append(place.connection, place.target, _storable(place, fresh))
         return same + Counts(inserted=len(fresh))
-    with _staged(place, "gone", pa.table({HASH: gone})) as old:
+    with place.staged("gone", pa.table({HASH: gone})) as old:
         stale &= place.target.c[HASH].in_(sa.select(old.c[HASH]))
         if not len(fresh):
             place.connection.execute(sa.delete(place.target).where(stale))
@@ -158,7 +162,7 @@ def deliver(place: Place, data: pa.Table, *, rewrite: bool = False) -> Counts:
             replaced = _insert_again(place, stale, touched, fresh)
         else:
             _replaced(place.table, touched)
-            with _staged(place, "stage", _storable(place, fresh)) as stage:
+            with place.staged("stage", _storable(place, fresh)) as stage:
                 replaced = _write_over(place, stale, stage, len(gone))
     inserted, deleted = len(fresh) - replaced, len(gone) - replaced
     return same + Counts(inserted, replaced, deleted)
@@ -213,22 +217,6 @@ def _replaced(table: Table, keys: pa.Table, old: pa.Table | None = None) -> int:
     return int((new & (found >= _OLD)).sum())
 
 
-@contextmanager
-def _staged(place: Place, what: str, data: pa.Table) -> Iterator[sa.Table]:
-    target = place.target
-    stage = sa.Table(
-        f"{what}_{target.name}",
-        sa.MetaData(),
-        *(sa.Column(name, target.c[name].type) for name in data.schema.names),
-        prefixes=["TEMPORARY"],
-        postgresql_on_commit="DROP",
-    )
-    place.dialect.stage(place.connection, stage, data)
-    yield stage
-    # Not after an error: the transaction is over then, and the staged table with it.
-    place.dialect.unstage(place.connection, stage)
-
-
 def _same_key(table: Table, left: sa.Table, right: sa.Table) -> sa.ColumnElement[bool]:
     """Whether two rows have the same key; a null equals a null."""
     return sa.and_(
@@ -247,7 +235,7 @@ def _moved(place: Place, fresh: pa.Table) -> pa.Array:
         return pa.array([], pa.string())
     target, whose = place.target, ["account_id", "engagement_id"]
     ids = fresh.select(whose).group_by(whose).aggregate([])
-    with _staged(place, "here", ids) as here:
+    with place.staged("here", ids) as here:
         known = sa.and_(*(here.c[name] == target.c[name] for name in whose))
         is_here = sa.select(here.c.engagement_id).where(known).exists()
         return place.hashes(inside(target, place.elsewhere) & is_here)

@@ -81,17 +81,10 @@ class Withheld:
             yield known & inside(target, self.spans, when)
         else:
             name = "customer_id"
-            stage = sa.Table(
-                f"held_{target.name}",
-                sa.MetaData(),
-                sa.Column(name, target.c[name].type),
-                prefixes=["TEMPORARY"],
-                postgresql_on_commit="DROP",
-            )
-            dialect.stage(connection, stage, pa.table({name: self.customers}))
-            same = stage.c[name] == target.c[name]
-            yield sa.select(stage.c[name]).where(same).exists()
-            dialect.unstage(connection, stage)
+            ids = pa.table({name: self.customers})
+            with dialect.staged(connection, "held", target, ids) as stage:
+                same = stage.c[name] == target.c[name]
+                yield sa.select(stage.c[name]).where(same).exists()
 
 
 def _when(table: Table) -> str | None:
