@@ -1,179 +1,159 @@
-"""Parsed documents to the columns of their fields, lists and objects nested.
+"""Documents to the columns of their fields, lists and objects nested.
 
-The one place where what a document holds is gone through in Python: a comprehension per
-field and a few thousand documents at once. What becomes of the columns is said in
+Each document is looked at by itself once, in `screening`; DuckDB's `from_json` then
+parses what passed, thousands at once. What becomes of the columns is said in
 `documents`.
 """
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+import json
+from functools import cache
 
-import msgspec
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from journeyport.arrow import views
 from journeyport.normalise.screening import Screened, screen
 from journeyport.normalise.shape import (
     EXTRA,
-    Array,
     Leaf,
     Mapping,
     Shape,
     Struct,
     document,
-    names,
+    structure,
 )
 from journeyport.normalise.values import instants
 from journeyport.schema import Kind
 
 Columns = dict[str, pa.Array]
-_Lists = tuple[npt.NDArray[np.int32], ...]
+_Lists = tuple[npt.NDArray[np.int64], ...]
 """Where each list of a column begins in the next, from the document down."""
 
-_TYPES = {
-    Kind.STRING: pa.string(),
-    Kind.INSTANT: pa.string(),
-    Kind.INTEGER: pa.int64(),
-    Kind.NUMBER: pa.float64(),
-    Kind.BOOLEAN: pa.bool_(),
-}
-_DOCUMENTS = 1_000
-_BYTES = 16_000_000
-"""Parsed at once: what fits the processor's cache is gone through fastest."""
 
+def parse(payloads: pa.StringArray, account_id: str) -> tuple[Screened, Columns]:
+    """Documents, one JSON text each, to their fields by name.
 
-def parse(payloads: Sequence[memoryview | None], account_id: str) -> Screened:
-    """Documents, one JSON text each, to their fields: see `Screened.fields`."""
-    done = Screened()
-    parts: list[Columns] = []
-    with _no_collector():
-        for start, end in _chunks(payloads):
-            seen, fields = _fields(payloads[start:end], account_id)
-            done.places += [start + place for place in seen.places]
-            done.faults |= {start + n: fault for n, fault in seen.faults.items()}
-            done.drift.update(seen.drift)
-            parts.append(fields)
-    done.fields = {name: _joined([part[name] for part in parts]) for name in parts[0]}
-    return done
-
-
-def _chunks(payloads: Sequence[memoryview | None]) -> Iterator[tuple[int, int]]:
-    start = size = 0
-    for place, payload in enumerate(payloads):
-        size += 0 if payload is None else len(payload)
-        if place - start == _DOCUMENTS or size > _BYTES:
-            yield start, place
-            start, size = place, 0 if payload is None else len(payload)
-    yield start, len(payloads)
-
-
-def _fields(
-    payloads: Sequence[memoryview | None], account_id: str
-) -> tuple[Screened, Columns]:
-    seen, fields = screen(payloads, account_id), _Fields()
-    made = fields.of(seen.documents, document(), ())
-    if not fields.odd:
-        return seen, made
-    # Texts that are no instants: where they stand is known only now.
-    odd = {seen.places[place] for place in fields.odd}
-    seen = screen(payloads, account_id, odd)
-    return seen, _Fields().of(seen.documents, document(), ())
-
-
-def _joined(parts: list[pa.Array]) -> pa.Array:
-    return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+    The columns hold what passed, in the order given.
+    """
+    texts = views(payloads)
+    seen = screen(texts, account_id)
+    made = _Fields(seen, payloads)
+    if made.odd:
+        # Texts that are no instants, keys that came twice: where they stand is known
+        # only now.
+        for place in made.odd:
+            seen.take_apart(place, texts[place], account_id)
+        made = _Fields(seen, payloads)
+    return seen, made.columns
 
 
 class _Fields:
     """The columns of some documents.
 
     Attributes:
-        odd: the documents in which a text is no instant where one belongs.
+        columns: by name.
+        odd: positions of documents that have to be taken apart: a text is no instant
+            where one belongs, or a key of a map came twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seen: Screened, payloads: pa.StringArray) -> None:
+        passed = np.ones(len(payloads), np.bool_)
+        passed[list(seen.faults)] = False
+        self._places = np.flatnonzero(passed)
         self.odd: set[int] = set()
+        found = _parsed(_passed(seen, payloads, passed))
+        self.columns = self._of(found, document(), ())
 
-    def of(self, objects: Sequence[Any], shape: Struct, owners: _Lists) -> Columns:
+    def _of(self, objects: pa.StructArray, shape: Struct, owners: _Lists) -> Columns:
         """The fields of objects by name; `owners` are the lists they stand in."""
-        wanted = names(shape)
-        rows: Any = map(msgspec.structs.astuple, objects)
-        if not all(objects):
-            nothing = (None,) * len(wanted)
-            plain = msgspec.structs.astuple
-            rows = [nothing if one is None else plain(one) for one in objects]
-        values: Any = zip(*rows, strict=True) if objects else [()] * len(wanted)
-        return {
-            name: pa.array(column, pa.string())
-            if name == EXTRA
-            else self._column(column, shape.fields[name], owners)
-            for name, column in zip(wanted, values, strict=True)
+        fields = {
+            name: self._column(objects.field(name), inner, owners)
+            for name, inner in sorted(shape.fields.items())
         }
+        return fields | {EXTRA: objects.field(EXTRA)}
 
-    def _column(self, values: Sequence[Any], shape: Shape, owners: _Lists) -> pa.Array:
+    def _column(self, values: pa.Array, shape: Shape, owners: _Lists) -> pa.Array:
         if isinstance(shape, Leaf):
-            return self._leaf(values, shape.kind, owners)
+            is_instant = shape.kind is Kind.INSTANT
+            return self._instants(values, owners) if is_instant else values
         if isinstance(shape, Struct):
-            return self._structs(values, shape, owners)
-        offsets = np.zeros(len(values) + 1, np.int32)
-        lengths = [len(value) if value else 0 for value in values]
-        np.cumsum(lengths, out=offsets[1:])
-        owners = (*owners, offsets)
-        items: pa.Array
-        if isinstance(shape, Array):
-            flat = [item for value in values if value for item in value]
-            items = self._column(flat, shape.item, owners)
+            made = self._of(values, shape, owners)
+            mask = values.is_null() if values.null_count else None
+            return pa.StructArray.from_arrays(
+                list(made.values()), list(made), mask=mask
+            )
+        edges = values.offsets.to_numpy().astype(np.int64)
+        if isinstance(shape, Mapping):
+            items = self._pairs(values, edges)
         else:
-            items = self._pairs(values, shape, owners)
-        return pa.ListArray.from_arrays(pa.array(offsets), items)
+            items = self._column(values.values, shape.item, (*owners, edges))
+        return pa.ListArray.from_arrays(values.offsets, items)
 
-    def _leaf(self, values: Sequence[Any], kind: Kind, owners: _Lists) -> pa.Array:
-        found = pa.array(values, _TYPES[kind])
-        if kind is not Kind.INSTANT:
-            return found
+    def _instants(self, found: pa.Array, owners: _Lists) -> pa.Array:
         moments = instants(found)
         if moments.null_count > found.null_count:
             lost = moments.is_null().to_numpy(
                 zero_copy_only=False
             ) & found.is_valid().to_numpy(zero_copy_only=False)
             places = np.flatnonzero(lost)
-            for offsets in reversed(owners):
-                places = np.searchsorted(offsets, places, side="right") - 1
-            self.odd.update(places.tolist())
+            for edges in reversed(owners):
+                places = np.searchsorted(edges, places, side="right") - 1
+            self._name(places)
         return moments
 
-    def _structs(
-        self, values: Sequence[Any], shape: Struct, owners: _Lists
-    ) -> pa.StructArray:
-        made = self.of(values, shape, owners)
-        mask = None
-        if not all(values):
-            mask = pa.array([value is None for value in values])
-        return pa.StructArray.from_arrays(list(made.values()), list(made), mask=mask)
+    def _pairs(self, maps: pa.MapArray, edges: npt.NDArray[np.int64]) -> pa.StructArray:
+        """Keys and values in the order of the keys: the one they came in tells nothing.
 
-    def _pairs(
-        self, values: Sequence[Any], shape: Mapping, owners: _Lists
-    ) -> pa.StructArray:
-        # In order of the keys: the order in which they were sent tells nothing.
-        pairs = [pair for value in values if value for pair in sorted(value.items())]
-        keys = pa.array([key for key, _ in pairs], pa.string())
-        items = self._column([item for _, item in pairs], shape.value, owners)
+        They come in that order as a rule: landed documents have sorted keys.
+        """
+        keys, items = maps.keys, maps.items
+        named = keys.dictionary_encode()
+        distinct = named.dictionary.to_pylist()
+        rank = {key: place for place, key in enumerate(sorted(distinct))}
+        ranks = np.array([rank[key] for key in distinct], np.int64)
+        owners = np.repeat(np.arange(len(maps)), np.diff(edges))
+        order = owners * (len(ranks) + 1) + ranks[named.indices.to_numpy()]
+        steps = np.diff(order)
+        if (steps <= 0).any():
+            places = np.argsort(order, kind="stable")
+            twice = np.flatnonzero(np.diff(order[places]) == 0)
+            self._name(owners[places[twice]])
+            keys, items = keys.take(pa.array(places)), items.take(pa.array(places))
         return pa.StructArray.from_arrays([keys, items], ["key", "value"])
 
+    def _name(self, odd: npt.NDArray[np.int64]) -> None:
+        self.odd.update(self._places[odd].tolist())
 
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """Without the cyclic collector: it would look at every object again and again.
 
-    Nothing that is parsed refers back to itself, so nothing is left over.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
+def _passed(
+    seen: Screened, payloads: pa.StringArray, passed: npt.NDArray[np.bool_]
+) -> pa.StringArray:
+    if seen.anew:
+        mask = np.zeros(len(payloads), np.bool_)
+        mask[list(seen.anew)] = True
+        written = [seen.anew[place] for place in sorted(seen.anew)]
+        payloads = pa.compute.replace_with_mask(
+            payloads, pa.array(mask), pa.array(written, payloads.type)
+        )
+    return payloads if passed.all() else payloads.filter(pa.array(passed))
+
+
+def _parsed(texts: pa.StringArray) -> pa.StructArray:
+    with _database().cursor() as connection:
+        connection.register("batch", pa.table({"text": texts}))
+        found = connection.execute(_parsing()).to_arrow_table()
+    return found.column(0).combine_chunks()
+
+
+@cache
+def _parsing() -> str:
+    shape = json.dumps(structure(document()))
+    return f"SELECT from_json(text, '{shape}') FROM batch"  # noqa: S608 - our own names
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """An empty database for its functions: opening one costs more than a small day."""
+    return duckdb.connect(":memory:", config={"threads": 1})

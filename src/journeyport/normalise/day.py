@@ -9,7 +9,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from journeyport.arrow import conform, views
+from journeyport.arrow import conform
 from journeyport.lake import DayWriter, Lake
 from journeyport.normalise.columns import Columns, parse
 from journeyport.normalise.documents import COUNTS, Rules, tables_of
@@ -219,10 +219,14 @@ def _write(
     dead = part.filter(pc.and_not(part.column("is_deleted"), moved))
     live = part.filter(pc.invert(part.column("is_deleted"))).combine_chunks()
     payloads = live.column("payload").combine_chunks()
-    seen = parse(views(payloads), rules.account_id)
+    seen, fields = parse(payloads, rules.account_id)
     progress.drift.update(seen.drift)
-    kept = live if not seen.faults else live.take(pa.array(seen.places, pa.int64()))
-    made = tables_of(seen.fields, kept, rules)
+    kept = live
+    if seen.faults:
+        kept = live.filter(
+            pa.array([place not in seen.faults for place in range(len(live))])
+        )
+    made = tables_of(fields, kept, rules)
     for place, fault in sorted(seen.faults.items()):
         progress.rejects.append(_reject(rules, day, live, place, fault))
     for table in DAILY:

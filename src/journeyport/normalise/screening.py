@@ -1,31 +1,28 @@
-"""Documents parsed one by one, before anything is done with them in columns.
+"""Documents looked at one by one, before they are parsed in columns.
 
-Most fit the shape and pass one strict decode. The rest are taken apart: what has no
-column goes to `_extra`, odd instants are written plainly, and what is no engagement at
-all is rejected with the reason.
+Most fit the shape and pass one strict decode as they are. The rest are taken apart and
+written anew: what has no column goes to `_extra`, odd instants are written plainly, and
+what is no engagement at all is rejected with the reason.
 """
 
 import json
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import orjson
-import pyarrow as pa
 
 from journeyport.normalise.shape import (
     EXTRA,
     Array,
-    Extra,
     Leaf,
     Mapping,
     Shape,
     Struct,
     decoder,
     document,
-    parsed,
 )
 from journeyport.normalise.values import canonical, instant
 from journeyport.schema import Kind
@@ -57,18 +54,23 @@ class Screened:
     """What came of a batch.
 
     Attributes:
-        documents: what passed, parsed, in the order given.
-        places: the position of each in the batch.
-        faults: of those that did not, by position in the batch.
+        anew: documents that did not fit as they were, written anew, by position.
+        faults: of those that are no engagements, by position in the batch.
         drift: what is new to us, counted by name.
-        fields: what passed, in columns; filled by `columns`.
     """
 
-    documents: list[Any] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
+    anew: dict[int, str] = field(default_factory=dict)
     faults: dict[int, Fault] = field(default_factory=dict)
     drift: Counter[str] = field(default_factory=Counter)
-    fields: dict[str, pa.Array] = field(default_factory=dict)
+
+    def take_apart(
+        self, place: int, payload: bytes | memoryview | None, account_id: str
+    ) -> None:
+        """Write a document anew, or say why it is none."""
+        try:
+            self.anew[place] = _taken_apart(payload, account_id, self.drift)
+        except _RejectedError as rejected:
+            self.faults[place] = rejected.fault
 
 
 class _RejectedError(Exception):
@@ -77,37 +79,25 @@ class _RejectedError(Exception):
         self.fault = Fault(code, path, reason)
 
 
-def screen(
-    payloads: Iterable[bytes | memoryview | None],
-    account_id: str,
-    odd: Container[int] = (),
-) -> Screened:
-    """Parse documents; take apart those that do not fit as they are.
+def screen(payloads: Iterable[bytes | memoryview | None], account_id: str) -> Screened:
+    """Look at documents; take apart those that do not fit as they are.
 
     Args:
         payloads: JSON texts.
         account_id: whose they have to be.
-        odd: positions of documents to take apart though they fit.
     """
     done = Screened()
     strict = decoder().decode
     own = (None, account_id)
-    documents, places = done.documents, done.places
     for place, payload in enumerate(payloads):
         try:
-            if payload is None or len(payload) > MAX_BYTES or place in odd:
+            if payload is None or len(payload) > MAX_BYTES:
                 pass
-            elif (one := strict(payload)).accountId in own:
-                documents.append(one)
-                places.append(place)
+            elif strict(payload).accountId in own:
                 continue
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass  # taken apart below, where the reason is found
-        try:
-            documents.append(_taken_apart(payload, account_id, done.drift))
-            places.append(place)
-        except _RejectedError as rejected:
-            done.faults[place] = rejected.fault
+        done.take_apart(place, payload, account_id)
     return done
 
 
@@ -117,7 +107,7 @@ def _account_fits(sent: str | None, account_id: str) -> bool:
 
 def _taken_apart(
     payload: bytes | memoryview | None, account_id: str, drift: Counter[str]
-) -> Any:
+) -> str:
     if payload is None:
         raise _RejectedError("NO_PAYLOAD", "", "Raw holds no document.")
     if len(payload) > MAX_BYTES:
@@ -131,7 +121,7 @@ def _taken_apart(
     seen: Counter[str] = Counter()
     plain = _struct(sent, document(), "", seen)
     drift.update(seen)
-    return msgspec.convert(plain, parsed())
+    return orjson.dumps(plain).decode()
 
 
 def _loaded(payload: bytes | memoryview) -> Any:
@@ -211,10 +201,9 @@ def _struct(
                 # Only objects in arrays have a row, and so an `extra`, of their own.
                 inside = known[key].pop(EXTRA, None)
                 if inside is not None:
-                    extra[key] = orjson.loads(str(inside))
+                    extra[key] = orjson.loads(inside)
     if extra:
-        text = orjson.dumps(extra, option=orjson.OPT_SORT_KEYS).decode()
-        known[EXTRA] = Extra(text)
+        known[EXTRA] = orjson.dumps(extra, option=orjson.OPT_SORT_KEYS).decode()
     return known
 
 

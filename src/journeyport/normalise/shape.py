@@ -2,8 +2,8 @@
 
 `participants[].joinedAt` in a declaration says: the document has an array
 `participants` of objects with an instant `joinedAt`. From all such paths come the
-strict decoder that parses documents and the list of fields that are known. How a
-document becomes rows is said in `documents`.
+strict decoder that screens documents and the structure that parses them. How a document
+becomes rows is said in `documents`.
 """
 
 import re
@@ -18,7 +18,7 @@ from journeyport.schema import Kind, Origin
 from journeyport.tables import DAILY
 
 EXTRA = "_extra"
-"""The field of a parsed object that holds, as JSON text, what has no column."""
+"""The field of an object taken apart that holds, as JSON text, what has no column."""
 
 _STEP = re.compile(r"\w+|\[\]|\{\}")
 _LIMIT = 2**63
@@ -29,12 +29,13 @@ _PYTHON: dict[Kind, Any] = {
     Kind.BOOLEAN: bool,
     Kind.INSTANT: str,
 }
-
-
-class Extra(str):
-    """JSON text that `screening` made; no document can send one, whatever its keys."""
-
-    __slots__ = ()
+_DUCKDB = {
+    Kind.STRING: "VARCHAR",
+    Kind.INTEGER: "BIGINT",
+    Kind.NUMBER: "DOUBLE",
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.INSTANT: "VARCHAR",
+}
 
 
 @dataclass(frozen=True)
@@ -110,26 +111,25 @@ def _grow(shape: Struct, steps: list[str], kind: Kind) -> None:
 
 
 @cache
-def parsed() -> Any:
-    """The type of a parsed document; its fields stand as `names` tells."""
-    return _type(document(), "Document", top=True)
-
-
-@cache
 def decoder() -> msgspec.json.Decoder[Any]:
     """Accepts a document exactly when it fits the shape with nothing unknown.
 
     Instants stay texts: they are read column by column.
     """
-    return msgspec.json.Decoder(parsed())
+    return msgspec.json.Decoder(_type(document(), "Document", top=True))
 
 
-def names(shape: Struct) -> list[str]:
-    """The fields of an object as it is parsed, `EXTRA` last.
-
-    Sorted, as landed documents are: fields that come as expected are found at once.
-    """
-    return [*sorted(shape.fields), EXTRA]
+def structure(shape: Shape) -> Any:
+    """The shape as DuckDB's `from_json` takes it, each object with its `EXTRA`."""
+    if isinstance(shape, Leaf):
+        return _DUCKDB[shape.kind]
+    if isinstance(shape, Array):
+        return [structure(shape.item)]
+    if isinstance(shape, Mapping):
+        listed = "[]" if isinstance(shape.value, Array) else ""
+        return f"MAP(VARCHAR, VARCHAR{listed})"
+    fields = {name: structure(shape.fields[name]) for name in sorted(shape.fields)}
+    return fields | {EXTRA: _DUCKDB[Kind.STRING]}
 
 
 def _type(shape: Shape, name: str, *, top: bool = False) -> Any:
@@ -140,6 +140,7 @@ def _type(shape: Shape, name: str, *, top: bool = False) -> Any:
     if isinstance(shape, Mapping):
         return dict[str, _type(shape.value, name) | None]  # type: ignore[misc]
     fields: list[Any] = []
+    # Sorted, as landed documents are: fields that come as expected are found at once.
     for key in sorted(shape.fields):
         kind = _type(shape.fields[key], f"{name}_{key}")
         if top and key == "id":
@@ -150,7 +151,7 @@ def _type(shape: Shape, name: str, *, top: bool = False) -> Any:
             fields.append((key, kind | None, None))
     return msgspec.defstruct(
         name,
-        [*fields, (EXTRA, Extra, None)],
+        fields,
         forbid_unknown_fields=True,
         kw_only=True,
         gc=False,

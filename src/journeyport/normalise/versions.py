@@ -36,7 +36,7 @@ CREATE OR REPLACE TEMP TABLE versions AS
 SELECT engagement_id, content_hash, bool_or(is_deleted) AS is_deleted,
     max(start_date) AS start_date, max(update_date) AS update_date,
     max(status) AS status,
-    max(end_date) AS end_date, list(_extracted_at ORDER BY _extracted_at) AS landed,
+    max(end_date) AS end_date, list_sort(list(DISTINCT _extracted_at)) AS landed,
     min({'at': _extracted_at, 'run': _run_id}) AS first
 FROM raw GROUP BY engagement_id, content_hash
 """
@@ -115,32 +115,50 @@ class Version:
 
 
 def current(versions: Sequence[Version]) -> Version:
-    """The version that holds.
+    """The version that holds, by all landings in the order of time.
 
-    A tombstone holds until something lands after it. Else the greatest update date;
-    where one of them has none, the one that has come further, the later landed among
-    equals; and one that has come less far only when it landed twice after the one it
-    replaces, so that a single stale answer changes nothing.
+    A tombstone ends all that landed before it, until something lands after it. Of two
+    versions that are dated the greater update date holds, and none that is older than
+    one that landed. Else the one that has come further, the later landed among equals;
+    and one that has come less far only when it landed twice in a row, so that a single
+    stale answer changes nothing for long.
     """
-    tombs = [version for version in versions if version.is_deleted]
-    living = [version for version in versions if not version.is_deleted]
-    if tombs:
-        tomb = max(tombs, key=lambda tomb: (tomb.landed[-1], tomb.content_hash))
-        if all(version.landed[-1] <= tomb.landed[-1] for version in living):
-            return tomb
-    dates = [version.update_date for version in living]
-    if None not in dates:
-        return max(
-            living,
-            key=lambda v: (v.update_date, v.rank, v.landed[-1], v.content_hash),
-        )
-    ordered = sorted(living, key=lambda v: (v.landed[0], v.content_hash))
-    leader = ordered[0]
-    for version in ordered[1:]:
-        later = [moment for moment in version.landed if moment > leader.landed[0]]
-        if version.rank >= leader.rank or len(later) > 1:
+    leader, *later = _landings(versions)
+    last, newest = leader, leader.update_date
+    for version in later:
+        if leader.is_deleted or version.is_deleted:
+            leader, newest = version, None
+        elif _follows(version, leader, newest, again=version is last):
             leader = version
+        dates = [one for one in (newest, version.update_date) if one is not None]
+        last, newest = version, max(dates, default=None)
     return leader
+
+
+def _landings(versions: Sequence[Version]) -> list[Version]:
+    """Each version once for each time it landed, in the order of time."""
+    landings = [(moment, one) for one in versions for moment in one.landed]
+    landings.sort(
+        key=lambda pair: (
+            pair[0],
+            pair[1].is_deleted,
+            pair[1].rank,
+            pair[1].content_hash,
+        )
+    )
+    return [version for _, version in landings]
+
+
+def _follows(
+    version: Version, leader: Version, newest: datetime | None, *, again: bool
+) -> bool:
+    """Whether a version that landed after the one that holds is newer."""
+    if version.update_date is not None and newest is not None:
+        if version.update_date < newest:
+            return False
+        if leader.update_date is not None and version.update_date > leader.update_date:
+            return True
+    return version.rank >= leader.rank or again
 
 
 class Workspace:
