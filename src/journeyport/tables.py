@@ -232,6 +232,7 @@ ENGAGEMENTS = Table(
         _extra("(unknown fields)"),
         *_lineage(),
     ),
+    version=2,  # which version of a document holds, by all its landings
 )
 
 ENGAGEMENT_IDENTIFIERS = Table(

@@ -38,6 +38,51 @@ def version(name, *, landed=(0,), update=None, status=None, deleted=False, **mor
         ([version("a", landed=[0, 2]), version("t", landed=[1], deleted=True)], "a"),
         ([version("t", landed=[1], deleted=True)], "t"),
         ([version("a", update=2), version("b", status="COMPLETED", landed=[1])], "b"),
+        # an undated one, the newest, then an older one from a stale copy
+        (
+            [
+                version("u"),
+                version("c", update=2, landed=[1]),
+                version("b", update=1, landed=[2, 3, 4]),
+            ],
+            "c",
+        ),
+        # the same, and the undated one holds in between
+        (
+            [
+                version("c", update=2),
+                version("u", landed=[1], weight=2),
+                version("b", update=1, landed=[2, 3], weight=3),
+            ],
+            "u",
+        ),
+        # two stale reads agree, then the truth is read again
+        (
+            [version("x", landed=[0, 3], weight=2), version("y", landed=[1, 2])],
+            "x",
+        ),
+        # stale twice, but not twice in a row
+        (
+            [version("x", landed=[0, 2], weight=2), version("y", landed=[1, 3])],
+            "x",
+        ),
+        # what was before a tombstone counts no more
+        (
+            [
+                version("a", weight=9),
+                version("t", landed=[1], deleted=True),
+                version("b", landed=[2]),
+            ],
+            "b",
+        ),
+        (
+            [
+                version("a", update=2),
+                version("t", landed=[1], deleted=True),
+                version("b", update=1, landed=[2]),
+            ],
+            "b",
+        ),
     ],
 )
 def test_the_rule_chooses(versions, holds):
