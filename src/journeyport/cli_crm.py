@@ -121,18 +121,25 @@ def scaffold(
 
 @app.command()
 def suppress(
-    subject: Annotated[str, typer.Argument(help="ACCOUNT:customer id, or a record.")],
+    subject: Annotated[
+        str, typer.Argument(help="ACCOUNT:customer id, or a record's id.")
+    ],
     author: Annotated[str, typer.Option(help="Who asked for it.")],
     reason: Reason,
 ) -> None:
-    """Keep a customer or a record out of the CRM from now on."""
+    """Keep a customer, with all that is its, or one record out of the CRM."""
     from journeyport import crm_jobs, receipts
     from journeyport.deployment import here
 
     place = here()
     run = place.work(receipts.operator(author))
-    crm_jobs.suppress(run, subject, author=author, reason=reason)
-    shown.print("It is kept back from the next write on.")
+    if crm_jobs.suppress(run, subject, author=author, reason=reason):
+        shown.print("It is kept back from the next write on.")
+    else:
+        shown.print(
+            "It is on the list, but no customer and no record sent so far goes by it: "
+            "see that it is spelt right (crm unsuppress takes it off)."
+        )
 
 
 @app.command()

@@ -271,10 +271,15 @@ def verify(place: Deployment) -> Told:
     )
 
 
-def suppress(run: Run, subject: str, *, author: str, reason: str) -> None:
-    """Keep a customer or a record out of the CRM; see `crm.suppress`."""
+def suppress(run: Run, subject: str, *, author: str, reason: str) -> bool:
+    """Keep a customer or a record out of the CRM; see `crm.suppress`.
+
+    Returns:
+        Whether a customer, or a record that was sent, goes by the subject.
+    """
     crm.suppress(run.state, subject, author=author, reason=reason, clock=run.clock)
     _kept(run, "SUPPRESS", reason)
+    return crm.is_known(run.lake, run.state, subject)
 
 
 def unsuppress(run: Run, subject: str, *, reason: str) -> None:

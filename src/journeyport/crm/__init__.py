@@ -13,7 +13,12 @@ from journeyport.crm.outcome import ApplyReport, UndoReport
 from journeyport.crm.plan import make_plan
 from journeyport.crm.planfile import Plan
 from journeyport.crm.scaffold import ScaffoldReport, scaffold
-from journeyport.crm.suppression import suppress, suppressed, unsuppress
+from journeyport.crm.suppression import (
+    is_known,
+    suppress,
+    suppressed,
+    unsuppress,
+)
 from journeyport.crm.undo import undo
 from journeyport.crm.verify import DriftReport, verify
 
@@ -33,6 +38,7 @@ __all__ = [
     "apply_plan",
     "check",
     "connect",
+    "is_known",
     "load_mapping",
     "make_plan",
     "nightly",

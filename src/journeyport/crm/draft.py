@@ -14,7 +14,9 @@ from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
 from journeyport.crm.planfile import Action
 from journeyport.crm.protocol import Crm, Operation, Shape
+from journeyport.crm.soql import both_forms
 from journeyport.crm.source import Foreseen, Record, Source
+from journeyport.crm.suppression import Names
 from journeyport.errors import SettingsError
 from journeyport.state import State
 from journeyport.state import crm as memory
@@ -32,6 +34,7 @@ class Draft:
     run_id: str
     now: datetime
     suppressed: frozenset[str]
+    names: Names
     actions: list[Action] = field(default_factory=list)
     foreseen: list[Foreseen] = field(default_factory=list)
     counts: dict[str, Counter[str]] = field(default_factory=dict)
@@ -66,6 +69,7 @@ class Draft:
                 before=found.before,
                 parents=found.parents,
                 is_farewell=is_farewell,
+                names=tuple(sorted(self.names.of(record.customer))),
             )
         )
         self.changes[rule.name].update([*found.after, *found.parents])
@@ -94,8 +98,11 @@ def fitting(crm: Crm, rule: ObjectRule) -> Shape:
 
 def is_suppressed(draft: Draft, record: Record, record_id: str | None) -> bool:
     """Whether the suppression list names the record, its key or its customer."""
-    customer = f"{record.account_id}:{record.customer_id}"
-    return not draft.suppressed.isdisjoint({record.key, customer, record_id})
+    if not draft.suppressed:
+        return False
+    ids = both_forms(record_id) if record_id else ()
+    called = {record.key, *ids, *draft.names.of(record.customer)}
+    return not draft.suppressed.isdisjoint(called)
 
 
 def entry_of(record: Record, record_id: str) -> Entry:

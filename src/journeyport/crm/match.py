@@ -70,10 +70,14 @@ class Keys:
     Attributes:
         living: the customers that are, by external id.
         retired: where a retired external id leads: a living one, or None.
+        named: every customer's external id, the retired ones' too.
+        led: where a retired customer leads: a living customer id, or None.
     """
 
     living: Mapping[str, Customer]
     retired: Mapping[str, str | None]
+    named: Mapping[Customer, str]
+    led: Mapping[Customer, str | None]
 
     def are_free(self, stamp: object, key: str) -> bool:
         """Whether a record with this stamp may become the customer `key`'s."""
@@ -95,6 +99,8 @@ def keys_of(source: Source, rule: ObjectRule) -> Keys:
             gone[customer]: living.get((customer[0], to or ""))
             for customer, to in redirects.items()
         },
+        {**gone, **living},
+        redirects,
     )
 
 

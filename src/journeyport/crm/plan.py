@@ -24,6 +24,7 @@ from journeyport.crm.otherside import OtherSide, look
 from journeyport.crm.planfile import Plan
 from journeyport.crm.protocol import Crm, JobState
 from journeyport.crm.source import Record, Selection, Source
+from journeyport.crm.suppression import Names
 from journeyport.errors import TransientError
 from journeyport.lake import Lake
 from journeyport.state import State
@@ -76,12 +77,21 @@ def make_plan(
         None if customers is None else frozenset(customers),
     )
     source = Source(lake, mapping, selection)
-    suppressed = memory.suppressed(state)
-    draft = Draft(crm, state, source, mapping, run_id, now, suppressed)
+    keys = keys_of(source, mapping.customer)
+    draft = Draft(
+        crm,
+        state,
+        source,
+        mapping,
+        run_id,
+        now,
+        memory.suppressed(state),
+        _names(crm, state, mapping.customer, keys),
+    )
     for place, rule in enumerate(mapping.objects):
         if progress is not None:
             progress(rule.name, place, len(mapping.objects))
-        _object(draft, rule)
+        _object(draft, rule, keys)
     return _finish(draft, config, selection, reason)
 
 
@@ -99,7 +109,12 @@ def _refuse_while_jobs_run(crm: Crm, state: State, now: datetime) -> None:
                 planned.close_job(connection, crm.org.id, job.job_id)
 
 
-def _object(draft: Draft, rule: ObjectRule) -> None:
+def _names(crm: Crm, state: State, rule: ObjectRule, keys: Keys) -> Names:
+    ledger = memory.ledger(state, crm.org.id, rule.name)
+    return Names(keys, ledger, memory.matches(state, crm.org.id, rule.name))
+
+
+def _object(draft: Draft, rule: ObjectRule, keys: Keys) -> None:
     shape = fitting(draft.crm, rule)
     wanted = draft.source.wanted(rule, shape)
     draft.foreseen.extend(wanted.foreseen)
@@ -115,7 +130,6 @@ def _object(draft: Draft, rule: ObjectRule) -> None:
         if entry.standing == SENT
     }
     if rule.is_customer:
-        keys = keys_of(draft.source, rule)
         found = _matched(draft, rule, wanted.records, keys, side)
         sort_records(draft, rule, shape, wanted.records, side=side, found=found)
         say_farewells(draft, rule, keys, side)
@@ -139,6 +153,7 @@ def _matched(
         ledger=side.ledger,
         changed=side.changed,
     )
+    draft.names.meet((m.customer, m.record_id) for m in found if m.record_id)
     for m in found:
         draft.matches[m.standing.value] += 1
         if m.candidates:

@@ -40,6 +40,7 @@ class Action:
         before: what those fields, the lookups and the external id hold now.
         parents: lookups to set.
         is_farewell: says on a record that its customer has become another one.
+        names: what the suppression list may call its customer.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Action:
     before: Mapping[str, Value]
     parents: Mapping[str, Parent] = field(default_factory=dict)
     is_farewell: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def creates(self) -> bool:

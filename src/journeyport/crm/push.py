@@ -11,6 +11,7 @@ from journeyport.crm.booking import Push, book
 from journeyport.crm.planfile import Action
 from journeyport.crm.protocol import Answer, JobState, Operation, Verdict
 from journeyport.crm.reasons import LOCKED
+from journeyport.crm.soql import both_forms
 from journeyport.errors import TransientError
 from journeyport.state import crm as memory
 from journeyport.state import crm_plans as planned
@@ -87,15 +88,20 @@ def _book_but_locked(
 def _allowed(push: Push, actions: Sequence[Action]) -> list[Action]:
     """Those that the suppression list, looked at now, lets through."""
     listed = memory.suppressed(push.state)
-    allowed = [a for a in actions if listed.isdisjoint(subjects(a))]
-    push.outcome.suppressed += len(actions) - len(allowed)
-    return allowed
+    kept = [a for a in actions if not listed.isdisjoint(subjects(a))]
+    if kept:  # what people did to them there is looked at again once they may pass
+        push.outcome.suppressed += len(kept)
+        keys = [action.key for action in kept]
+        with push.state.write() as connection:
+            memory.doubt(connection, push.org_id, kept[0].object_name, keys)
+    return [a for a in actions if listed.isdisjoint(subjects(a))]
 
 
 def subjects(action: Action) -> set[str]:
     """What the suppression list may call the action's record."""
     customer = f"{action.account_id}:{action.customer_id}"
-    return {action.key, customer, action.record_id or customer}
+    ids = both_forms(action.record_id) if action.record_id else ()
+    return {action.key, customer, *ids, *action.names}
 
 
 def _external_id(push: Push, action: Action) -> str:

@@ -46,6 +46,11 @@ class Record:
     parents: Mapping[str, str]
     hash: str
 
+    @property
+    def customer(self) -> tuple[str, str]:
+        """Account and customer id."""
+        return (self.account_id, self.customer_id)
+
 
 @dataclass(frozen=True)
 class Foreseen:

@@ -13,7 +13,9 @@ from journeyport.crm.merges import farewells
 from journeyport.crm.outcome import APPLIED
 from journeyport.crm.planfile import Action, Plan
 from journeyport.crm.protocol import Answer, Crm, Seen, Shape, Verdict
+from journeyport.crm.push import subjects
 from journeyport.crm.source import Source
+from journeyport.crm.suppression import Names
 from journeyport.crm.values import same
 from journeyport.errors import PermanentError, StaleError
 from journeyport.lake import Lake
@@ -53,6 +55,8 @@ def refuse_changed_rows(push: Push, lake: Lake, left: Sequence[Action]) -> None:
     if not left:
         return
     source = Source(lake, push.mapping, push.plan.selection)
+    keys = keys_of(source, push.mapping.customer)
+    names = Names(keys, {}, {})
     for rule in push.mapping.objects:
         due = [a for a in left if a.object_name == rule.name]
         if not due:
@@ -60,11 +64,14 @@ def refuse_changed_rows(push: Push, lake: Lake, left: Sequence[Action]) -> None:
         shape = fitting(push.crm, rule)
         now = {r.key: r.hash for r in source.wanted(rule, shape).records}
         if rule.is_customer:
-            keys = keys_of(source, rule)
             ledger = memory.ledger(push.state, push.org_id, rule.name)
             said = farewells(push.mapping, rule, keys, ledger)
             now = {**now, **{record.key: record.hash for record, _ in said}}
-        changed = sum(now.get(a.key) != a.hash for a in due)
+        changed = sum(
+            now.get(a.key) != a.hash
+            or not names.of((a.account_id, a.customer_id)) <= subjects(a)
+            for a in due
+        )
         if changed:
             raise StaleError(
                 f"{changed} of the plan's {rule.name} rows changed in the lake since "

@@ -1,9 +1,71 @@
-"""The list of whom nothing may be written about; looked at just before each write."""
+"""The list of whom nothing may be written about; looked at just before each write.
+
+It may name a customer, the external id of a record or a record's id in the CRM. A
+customer goes by every id it ever had and by its records there, so that nobody passes by
+becoming part of another.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import pyarrow.compute as pc
 
 from journeyport.clock import Clock
+from journeyport.crm.match import Customer, Keys
+from journeyport.crm.soql import both_forms
 from journeyport.errors import ArgumentError
+from journeyport.lake import Lake
 from journeyport.state import State
 from journeyport.state import crm as memory
+from journeyport.state.crm import Entry
+
+
+class Names:
+    """What the list may call each customer.
+
+    Args:
+        keys: the customers' external ids, those of retired ones too.
+        ledger: the customers' records that the CRM accepted, by external id.
+        matched: the record each customer is matched to.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        ledger: Mapping[str, Entry],
+        matched: Mapping[Customer, str],
+    ) -> None:
+        self._keys = keys
+        self._ledger = ledger
+        self._matched = dict(matched)
+        self._known: dict[Customer, frozenset[str]] = {}
+        self._former: dict[Customer, list[Customer]] = defaultdict(list)
+        for retired, living in keys.led.items():
+            if living is not None:
+                self._former[retired[0], living].append(retired)
+
+    def meet(self, found: Iterable[tuple[Customer, str]]) -> None:
+        """Customers were just found to meet these records."""
+        self._matched.update(found)
+        self._known.clear()
+
+    def of(self, customer: Customer) -> frozenset[str]:
+        """The customer's own ids, those of all it has become one with, the records."""
+        living = self._keys.led.get(customer)
+        root = customer if living is None else (customer[0], living)
+        if root not in self._known:
+            names: set[str] = set()
+            for each in (root, *self._former.get(root, ())):
+                names.add(f"{each[0]}:{each[1]}")
+                key = self._keys.named.get(each)
+                if key is not None:
+                    names.add(key)
+                entry = self._ledger.get(key or "")
+                held = entry.record_id if entry is not None else ""
+                for record_id in (held, self._matched.get(each, "")):
+                    names.update(both_forms(record_id) if record_id else ())
+            self._known[root] = frozenset(names)
+        return self._known[root]
 
 
 def suppress(
@@ -14,7 +76,8 @@ def suppress(
     Args:
         state: holds the list.
         subject: `ACCOUNT:customer-id`, the external id of a record, or a CRM record's
-            id. A customer's engagements are kept back with it.
+            id of 15 or 18 characters. With a customer, or the record that stands for
+            it, its engagements are kept back and whoever it becomes one with.
         author: who asked for it.
         reason: why.
         clock: the time.
@@ -27,6 +90,22 @@ def suppress(
     memory.suppress(
         state, subject.strip(), author=author, reason=reason, at=clock.now()
     )
+
+
+def is_known(lake: Lake, state: State, subject: str) -> bool:
+    """Whether a customer of the lake, or a record sent to a CRM, goes by this."""
+    subject = subject.strip()
+    if memory.knows(state, {subject, *both_forms(subject)}):
+        return True
+    account, _, customer = subject.partition(":")
+    for table, column in (
+        ("customers", "customer_id"),
+        ("customer_id_redirects", "retired_customer_id"),
+    ):
+        ids = lake.read(table, accounts=[account], columns=[column]).column(column)
+        if pc.any(pc.equal(ids, customer)).as_py():
+            return True
+    return False
 
 
 def unsuppress(state: State, subject: str) -> None:

@@ -181,6 +181,32 @@ def unbook(
         )
 
 
+def doubt(
+    connection: sa.Connection, org_id: str, object_name: str, keys: Sequence[str]
+) -> None:
+    """What the CRM holds of these records is no longer sure: it is to be read."""
+    for start in range(0, len(keys), _IN):
+        connection.execute(
+            _ledger.update()
+            .where(
+                _ledger.c.org_id == org_id,
+                _ledger.c.object_name == object_name,
+                _ledger.c.record_key.in_(keys[start : start + _IN]),
+            )
+            .values(record_hash="")
+        )
+
+
+def knows(state: State, names: Collection[str]) -> bool:
+    """Whether a record of any org goes by one of these, or a customer's match does."""
+    places = (_ledger.c.record_key, _ledger.c.record_id, _matches.c.record_id)
+    with state.read() as connection:
+        return any(
+            connection.scalar(sa.select(place).where(place.in_(names)).limit(1))
+            for place in places
+        )
+
+
 def matches(state: State, org_id: str, object_name: str) -> dict[tuple[str, str], str]:
     """The record each (account, customer) is matched to now."""
     query = sa.select(
