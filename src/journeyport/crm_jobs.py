@@ -209,7 +209,6 @@ def undo(place: Deployment, run: Run, *, plan_id: str, reason: str) -> Told:
             reason,
             state=place.state,
             crm=org,
-            mapping=crm.load_mapping(config.mapping_path),
             config=config,
             run_id=run.run_id,
             clock=place.clock,

@@ -1,6 +1,8 @@
 """Taking an apply back: people's edits stay, everything else is as before."""
 
 import random
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,21 @@ import pytest
 from journeyport import crm
 from journeyport.errors import StaleError, TransientError
 from journeyport.state import crm_plans as planned
+
+PACKAGED = Path(crm.__file__).with_name("salesforce.yaml").read_text()
+
+FIRST_CONTACT = "      JP_First_Contact__c: first_contact_at\n"
+
+MAPPINGS = {
+    "packaged": PACKAGED,
+    "a field more": PACKAGED.replace(
+        FIRST_CONTACT,
+        f"{FIRST_CONTACT}      Title: {{from: last_topic, overwrite: empty_only}}\n",
+    ),
+    "an object less": PACKAGED.replace(
+        "  JP_Engagement__c:\n", "  JP_Engagement__c:\n    enabled: false\n", 1
+    ),
+}
 
 SYSTEM = {"SystemModstamp", "LastModifiedDate", "LastModifiedById"}
 
@@ -22,6 +39,12 @@ def newest(world) -> str:
 
 def key_of(row: dict[str, Any]) -> str:
     return row.get("JP_Customer_Id__c") or row.get("JP_Engagement_Id__c")
+
+
+def engagement_of(sandbox, number: int) -> dict[str, Any] | None:
+    key = f"ABCDEF:e-{number:05d}"
+    rows = sandbox.rows("JP_Engagement__c")
+    return next((r for r in rows if r["JP_Engagement_Id__c"] == key), None)
 
 
 @pytest.fixture
@@ -122,9 +145,14 @@ def test_a_suppressed_customer_is_named_and_left(world, sandbox, pair):
     )
     report = world.undo(newest(world))
     assert report.restored == {"Contact": 1}
-    assert report.kept[("Contact", "the suppression list forbids writing them")] == 1
+    assert report.deleted == {"JP_Engagement__c": 1}
+    why = "the suppression list forbids writing them"
+    assert report.kept == {("Contact", why): 1, ("JP_Engagement__c", why): 1}
+    assert engagement_of(sandbox, 2)
     crm.unsuppress(world.state, "ABCDEF:c2")
-    assert world.undo(newest(world)).restored == {"Contact": 1}
+    report = world.undo(newest(world))
+    assert report.restored == {"Contact": 1}
+    assert report.deleted == {"JP_Engagement__c": 1}
 
 
 def test_a_merge_taken_back_can_be_carried_out_again(world, sandbox, pair):
@@ -142,6 +170,117 @@ def test_a_merge_taken_back_can_be_carried_out_again(world, sandbox, pair):
     told = {r["Id"]: r["JP_Merged_Into__c"] for r in sandbox.rows("Contact")}
     assert told == {pair[0]: None, pair[1]: "ABCDEF:c1"}
     assert {r["JP_Contact__c"] for r in sandbox.rows("JP_Engagement__c")} == {pair[0]}
+
+
+def test_a_record_written_again_is_not_deleted_with_what_people_typed(
+    world, sandbox, pair
+):
+    world.deliver()
+    first = newest(world)
+    held = engagement_of(sandbox, 1)
+    sandbox.edit("JP_Engagement__c", held["Id"], JP_Agent__c="A person")
+    world.people[0].engagements[0]["status"] = "ACTIVE"
+    world.write()
+    night = world.night()
+    assert night.applied.updated["JP_Engagement__c"] == 1
+    world.undo(night.plan.plan_id)
+    report = world.undo(first)
+    assert report.deleted == {"JP_Engagement__c": 1}
+    assert engagement_of(sandbox, 1)["JP_Agent__c"] == "A person"
+
+
+def use(world, tmp_path, name: str) -> None:
+    own = tmp_path / f"{name}.yaml"
+    own.write_text(MAPPINGS[name])
+    world.config = replace(world.config, mapping_path=own)
+
+
+@pytest.mark.parametrize(
+    ("applied", "by_then"),
+    [("a field more", "packaged"), ("packaged", "an object less")],
+)
+def test_an_undo_goes_by_the_mapping_of_its_plan(
+    world, sandbox, pair, tmp_path, applied, by_then
+):
+    before = [content(row) for row in sandbox.rows("Contact")]
+    use(world, tmp_path, applied)
+    world.deliver()
+    use(world, tmp_path, by_then)
+    report = world.undo(newest(world))
+    assert (report.restored, report.deleted) == (
+        {"Contact": 2},
+        {"JP_Engagement__c": 2},
+    )
+    assert [content(row) for row in sandbox.rows("Contact")] == before
+    assert not sandbox.rows("JP_Engagement__c")
+
+
+def test_after_an_undo_no_night_applies_under_any_mapping(
+    world, sandbox, pair, tmp_path
+):
+    world.deliver()
+    first = newest(world)
+    use(world, tmp_path, "a field more")
+    world.deliver()
+    report = world.undo(first)
+    assert "The night only plans" in report.text()
+    night = world.night()
+    assert night.plan.actions
+    assert (night.is_approved, night.applied) == (False, None)
+
+
+def test_what_people_deleted_stays_deleted_after_an_undo(world, sandbox, pair):
+    world.deliver()
+    sandbox.remove("JP_Engagement__c", engagement_of(sandbox, 1)["Id"])
+    report = world.undo(newest(world))
+    assert report.kept == {("JP_Engagement__c", "deleted in the CRM"): 1}
+    assert report.deleted == {"JP_Engagement__c": 1}
+    world.deliver()
+    assert engagement_of(sandbox, 1) is None
+    assert engagement_of(sandbox, 2)
+
+
+def test_a_contact_merged_by_people_is_followed_after_an_undo(world, sandbox, pair):
+    (stayed,) = sandbox.add("Contact", {"LastName": "Stays"})
+    world.deliver()
+    sandbox.admin("POST", f"/rows/Contact/{stayed}/merge", {"losers": [pair[0]]})
+    world.undo(newest(world))
+    world.deliver()
+    found = {r["Id"]: r["JP_Customer_Id__c"] for r in sandbox.rows("Contact")}
+    assert found == {stayed: "ABCDEF:c1", pair[1]: "ABCDEF:c2"}
+
+
+def test_an_undo_keeps_the_plans_own_reason_and_hour(world, sandbox, pair):
+    world.deliver()
+    applied = planned.plans(world.state)[0]
+    world.undo(applied.plan_id)
+    assert planned.plans(world.state)[0] == replace(applied, status="UNDONE")
+
+
+def test_an_undo_waits_for_another_plans_job(world, sandbox, pair):
+    world.deliver()
+    first = newest(world)
+    for person in world.people:
+        person.engagements[0]["topic"] = "Moving"
+    world.write()
+    patient = world.config
+    world.config = replace(patient, bulk_from=2, job_patience=0.05)
+    sandbox.admin("POST", "/faults", {"kind": "slow_job", "polls": 12})
+    with pytest.raises(TransientError):
+        world.night()
+    second = newest(world)
+    said: list[str] = []
+    while not said or "still works" in said[-1]:
+        with pytest.raises(TransientError, match=f"of plan {second}") as caught:
+            world.undo(first)
+        said.append(str(caught.value))
+    assert "still works on Bulk job" in said[0]
+    assert "was not read yet; apply or undo that plan first" in said[-1]
+    assert {r["JP_Last_Topic__c"] for r in sandbox.rows("Contact")} == {"Moving"}
+    assert len(sandbox.rows("JP_Engagement__c")) == 2
+    world.config = patient
+    world.undo(second)
+    assert world.undo(first).restored == {"Contact": 2}
 
 
 TEXTS = {

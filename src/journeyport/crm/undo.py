@@ -2,49 +2,40 @@
 
 A field that still holds our value gets the value it held before; a field that people
 changed stays theirs. Records that the apply made are deleted where that is allowed,
-nobody else touched them and they are ours alone; Contacts and Accounts never are. What
-a later plan wrote is that plan's: the newest is taken back first. Undoing withdraws the
-approval, so that the next night only plans.
+nobody else touched them and no other plan ever wrote them; Contacts and Accounts never
+are. What a later plan wrote is that plan's: the newest is taken back first. It goes by
+the mapping that the plan was made under. Undoing withdraws every approval of the org,
+so that the next night only plans. The calls are `takeback`'s.
 """
 
-import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
 
 from journeyport.clock import Clock
 from journeyport.crm import rowsfile
 from journeyport.crm.booking import Outcome, Push
 from journeyport.crm.config import CrmConfig
-from journeyport.crm.draft import fitting
-from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
 from journeyport.crm.outcome import APPLIED, UndoReport
-from journeyport.crm.planfile import Action, Plan, load
-from journeyport.crm.protocol import (
-    Answer,
-    Crm,
-    Operation,
-    Seen,
-    Shape,
-    Value,
-    Verdict,
-    Write,
-)
-from journeyport.crm.push import resume, subjects
-from journeyport.crm.reasons import LOCKED, in_words
+from journeyport.crm.planfile import Action, load
+from journeyport.crm.protocol import Crm, Seen, Shape, Value, Write
+from journeyport.crm.push import refuse_while_jobs_run, resume
 from journeyport.crm.stale import book_landed, parent_ids
+from journeyport.crm.takeback import (
+    Item,
+    Undo,
+    book,
+    book_gone,
+    delete,
+    leave,
+    restore,
+)
 from journeyport.crm.values import same
 from journeyport.errors import ArgumentError, StaleError
 from journeyport.state import State, leases
-from journeyport.state import crm as memory
 from journeyport.state import crm_plans as planned
 from journeyport.state.crm_plans import PlanRow, WriteRow
-from journeyport.state.leases import Lease
-
-T = TypeVar("T")
 
 NEVER_DELETED = frozenset({"Contact", "Account"})
 
@@ -52,26 +43,9 @@ TOUCHED = ("CreatedById", "LastModifiedById")
 
 LATER = "a later plan wrote them too: take that one back first"
 
-GONE = "ENTITY_IS_DELETED"
+AGAIN = "made by the apply, and written by another plan too: people may have edited it"
 
-SUPPRESSED = "the suppression list forbids writing them"
-
-
-@dataclass
-class _Undo:
-    crm: Crm
-    state: State
-    config: CrmConfig
-    plan: Plan
-    clock: Clock
-    lease: Lease
-    elsewhere: Mapping[str, datetime]
-    restored: Counter[str] = field(default_factory=Counter)
-    deleted: Counter[str] = field(default_factory=Counter)
-    kept: Counter[tuple[str, str]] = field(default_factory=Counter)
-    rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
-    edits: int = 0
-    is_whole: bool = True
+HIDDEN = "the org has no such object any longer, or this user may not see it"
 
 
 def undo(
@@ -80,10 +54,10 @@ def undo(
     *,
     state: State,
     crm: Crm,
-    mapping: CrmMapping,
     config: CrmConfig,
     run_id: str,
     clock: Clock,
+    ended: Callable[[UndoReport], None] | None = None,
 ) -> UndoReport:
     """Take back what an apply wrote.
 
@@ -92,14 +66,15 @@ def undo(
         reason: why.
         state: what was accepted.
         crm: the signed-in org.
-        mapping: the objects' order; the plan itself says what was written.
         config: where plans lie; whether records may be deleted.
         run_id: the run.
         clock: the time.
+        ended: given the report, also of an undo that breaks off on its way.
 
     Raises:
         ArgumentError: no such plan, or no reason.
         StaleError: the plan was not applied, or not in this org.
+        TransientError: a job of another plan is not done with.
     """
     if not reason.strip():
         raise ArgumentError("An undo needs a reason; say why in a few words.")
@@ -112,21 +87,36 @@ def undo(
             f"Plan {plan_id} was applied in org {plan.org.id}, and this sign-in leads "
             f"to {crm.org.id}."
         )
-    names = [f"crm/{crm.org.id}/{rule.name}" for rule in mapping.objects]
+    rules = plan.mapping.objects
+    names = [f"crm/{crm.org.id}/{rule.name}" for rule in rules]
     with leases.held(state, names, run_id=run_id, clock=clock) as lease:
+        refuse_while_jobs_run(crm, state, clock.now(), but=plan_id, unread=True)
         elsewhere = planned.written_elsewhere(state, crm.org.id, plan_id)
-        push = Push(crm, state, config, mapping, plan, run_id, clock, lease, Outcome())
+        push = Push(
+            crm, state, config, plan.mapping, plan, run_id, clock, lease, Outcome()
+        )
         left = _written(push, row, elsewhere)
         if not left:
             raise StaleError(f"Plan {plan_id} has nothing in the org to take back.")
-        work = _Undo(crm, state, config, plan, clock, lease, elsewhere)
-        for rule in reversed(mapping.objects):  # children before their parents
-            _object(work, rule, left)
-        _close(work, row, reason)
-        rowsfile.write(plan, state)
+        with state.write() as connection:  # before the first call: it may break off
+            planned.revoke(connection, crm.org.id)
+        work = Undo(crm, state, config, plan, run_id, clock, lease, elsewhere)
+        try:
+            for rule in reversed(rules):  # children before their parents
+                _object(work, rule, left)
+            _close(work, row)
+        finally:
+            report = _report(work)
+            if ended is not None:
+                ended(report)
+            rowsfile.write(plan, state)
+    return report
+
+
+def _report(work: Undo) -> UndoReport:
     return UndoReport(
-        plan_id,
-        crm.org,
+        work.plan.plan_id,
+        work.crm.org,
         dict(work.restored),
         dict(work.deleted),
         dict(work.kept),
@@ -136,62 +126,86 @@ def undo(
 
 
 def _written(
-    push: Push, row: PlanRow, elsewhere: Mapping[str, datetime]
+    push: Push, row: PlanRow, elsewhere: Mapping[str, datetime | None]
 ) -> dict[int, WriteRow]:
     """What the plan wrote and is still there, also where its answer was lost."""
     if row.status not in (APPLIED, "UNDONE"):  # broken off, or not to its end
         resume(push)
         done = planned.writes(push.state, row.plan_id)
         unheard = [a for a in push.plan.actions if a.number not in done]
-        book_landed(push, unheard, elsewhere)
+        foreign = [record_id for record_id, at in elsewhere.items() if at is not None]
+        book_landed(push, unheard, frozenset(foreign))
     done = planned.writes(push.state, row.plan_id)
     return {n: w for n, w in done.items() if w.undone_at is None}
 
 
-def _object(work: _Undo, rule: ObjectRule, left: Mapping[int, WriteRow]) -> None:
+def _object(work: Undo, rule: ObjectRule, left: Mapping[int, WriteRow]) -> None:
     actions = [
         a for a in work.plan.actions if a.number in left and a.object_name == rule.name
     ]
-    if not actions:
+    shape = work.crm.describe(rule.name) if actions else None
+    if shape is None:
+        for _ in actions:
+            leave(work, rule, HIDDEN)
         return
-    shape = fitting(work.crm, rule)
-    ids = sorted(left[a.number].record_id for a in actions)
-    fields = (*rule.names, *TOUCHED)
-    seen = {s.id[:15]: s for s in work.crm.find(rule.name, "Id", ids, fields)}
+    seen = _seen(work, shape, actions, [left[a.number].record_id for a in actions])
     parents = _parent_ids(work, rule, left)
-    restore: list[tuple[Action, Write]] = []
-    delete: list[tuple[Action, str]] = []
+    by_us = planned.undone(work.state, work.crm.org.id)
+    items: list[Item] = []
+    made: list[Item] = []
+    gone: list[tuple[Action, str, Seen | None]] = []
     settled: list[int] = []
     for action in actions:
-        record_id, at = left[action.number].record_id, left[action.number].written_at
-        now = seen.get(record_id[:15])
-        later = work.elsewhere.get(record_id)
-        if later is not None and later > at:
-            _leave(work, rule, LATER)
-        elif now is None:
-            work.kept[(rule.name, "deleted in the CRM")] += 1
+        write = left[action.number]
+        now = seen.get(write.record_id[:15])
+        later = work.elsewhere.get(write.record_id)
+        if later is not None and later > write.written_at:
+            leave(work, rule, LATER)
+        elif (now is None or now.is_deleted) and write.record_id in by_us:
+            work.deleted[rule.name] += 1  # by an undo that broke off before it heard
             settled.append(action.number)
-        elif left[action.number].was_created:
+        elif now is None or now.is_deleted:
+            work.kept[(rule.name, "deleted in the CRM")] += 1
+            gone.append((action, write.record_id, now))
+        elif write.was_created:
             why = _why_kept(work, shape, action, now, parents)
             if why:
                 work.kept[(rule.name, why)] += 1
                 settled.append(action.number)
             else:
-                delete.append((action, record_id))
+                record = Write(action.number, action.key, write.record_id, {})
+                made.append((action, record))
         else:
             values = _back(work, shape, action, now, parents)
             if values:
-                write = Write(action.number, action.key, record_id, values)
-                restore.append((action, write))
+                record = Write(action.number, action.key, write.record_id, values)
+                items.append((action, record))
             else:
                 settled.append(action.number)
-    _book(work, rule, settled)
-    _restore(work, rule, restore)
-    _delete(work, rule, delete)
+    book(work, rule, settled)
+    book_gone(work, rule, gone)
+    restore(work, rule, items)
+    delete(work, rule, made)
+
+
+def _seen(
+    work: Undo, shape: Shape, actions: Iterable[Action], record_ids: Iterable[str]
+) -> dict[str, Seen]:
+    """The records as they are, binned ones too, by their 15 characters."""
+    written = {name for a in actions for name in (*a.after, *a.parents)}
+    fields = (*sorted(written & shape.fields.keys()), *TOUCHED)
+    for name in sorted(written - shape.fields.keys()):
+        why = f"in {name}, which the org no longer has, or hides from this user"
+        work.is_whole = False
+        work.kept[(shape.name, why)] += sum(
+            name in a.after or name in a.parents for a in actions
+        )
+    found = work.crm.find(shape.name, "Id", sorted(record_ids), fields, deleted=True)
+    return {seen.id[:15]: seen for seen in found}
 
 
 def _parent_ids(
-    work: _Undo, rule: ObjectRule, left: Mapping[int, WriteRow]
+    work: Undo, rule: ObjectRule, left: Mapping[int, WriteRow]
 ) -> dict[tuple[str, str], str]:
     """The parents' ids at the time of the apply."""
     found = parent_ids(work.state, work.crm.org.id, rule)
@@ -199,6 +213,11 @@ def _parent_ids(
         if action.number in left:
             found[action.object_name, action.key] = left[action.number].record_id
     return found
+
+
+def _written_names(shape: Shape, action: Action) -> list[str]:
+    """The fields that the action wrote and the org still has."""
+    return [n for n in (*action.after, *action.parents) if n in shape.fields]
 
 
 def _holds_ours(
@@ -218,7 +237,7 @@ def _holds_ours(
 
 
 def _back(
-    work: _Undo,
+    work: Undo,
     shape: Shape,
     action: Action,
     now: Seen,
@@ -226,7 +245,7 @@ def _back(
 ) -> dict[str, Value]:
     """The fields to bring back: those that still hold our value."""
     values: dict[str, Value] = {}
-    for name in (*action.after, *action.parents):
+    for name in _written_names(shape, action):
         before = action.before.get(name)
         if _holds_ours(shape, action, name, now, parents):
             values[name] = before
@@ -236,7 +255,7 @@ def _back(
 
 
 def _why_kept(
-    work: _Undo,
+    work: Undo,
     shape: Shape,
     action: Action,
     now: Seen,
@@ -249,125 +268,14 @@ def _why_kept(
         return "made by the apply, and deleting is switched off"
     if not shape.deletable:
         return "made by the apply, and the integration user may not delete"
-    names = (*action.after, *action.parents)
+    names = _written_names(shape, action)
     is_ours = all(_holds_ours(shape, action, n, now, parents) for n in names)
     if not is_ours or now.values["CreatedById"] != now.values["LastModifiedById"]:
         return "made by the apply, and edited by people since"
-    return ""
+    return AGAIN if now.id in work.elsewhere else ""
 
 
-def _leave(work: _Undo, rule: ObjectRule, why: str) -> None:
-    """Leave a record as it is for now; the same undo may come back to it."""
-    work.kept[(rule.name, why)] += 1
-    work.is_whole = False
-
-
-def _restore(
-    work: _Undo, rule: ObjectRule, writes: Sequence[tuple[Action, Write]]
-) -> None:
-    for start in range(0, len(writes), work.crm.batch):
-        listed = memory.suppressed(work.state)
-        part: list[Write] = []
-        for action, write in writes[start : start + work.crm.batch]:
-            if listed.isdisjoint({*subjects(action), write.record_id}):
-                part.append(write)
-            else:
-                _leave(work, rule, SUPPRESSED)
-        if not part:
-            continue
-        answers = _tried(
-            work,
-            part,
-            lambda few: work.crm.send(
-                rule.name, rule.external_id, Operation.UPDATE, few
-            ),
-        )
-        taken = [a.number for a in answers if a.verdict is Verdict.ACCEPTED]
-        work.restored[rule.name] += len(taken)
-        _refused(work, rule, answers, {w.number: w.values for w in part})
-        _book(work, rule, taken)
-
-
-def _delete(
-    work: _Undo, rule: ObjectRule, records: Sequence[tuple[Action, str]]
-) -> None:
-    def deleted(few: Sequence[tuple[Action, str]]) -> list[Answer]:
-        return [
-            # Deleted by a first try whose answer was lost: it is gone, as it should be.
-            replace(
-                answer,
-                number=action.number,
-                verdict=Verdict.ACCEPTED if answer.code == GONE else answer.verdict,
-            )
-            for (action, _), answer in zip(
-                few, work.crm.delete(rule.name, [key for _, key in few]), strict=True
-            )
-        ]
-
-    for start in range(0, len(records), work.crm.batch):
-        answers = _tried(work, records[start : start + work.crm.batch], deleted)
-        taken = [a.number for a in answers if a.verdict is Verdict.ACCEPTED]
-        work.deleted[rule.name] += len(taken)
-        _refused(work, rule, answers, {})
-        _book(work, rule, taken)
-
-
-def _tried(
-    work: _Undo, part: Sequence[T], call: Callable[[Sequence[T]], list[Answer]]
-) -> list[Answer]:
-    """Make a call; what met a locked row is tried again alone, a few times."""
-    work.lease.renew()
-    answers = call(part)
-    for place, each in enumerate(part):
-        for seconds in work.config.lock_pauses:
-            if answers[place].code not in LOCKED:
-                break
-            time.sleep(seconds)
-            work.lease.renew()
-            (answers[place],) = call([each])
-    return answers
-
-
-def _refused(
-    work: _Undo,
-    rule: ObjectRule,
-    answers: Sequence[Answer],
-    values: Mapping[int, Mapping[str, Value]],
-) -> None:
-    for answer in answers:
-        if answer.verdict is not Verdict.ACCEPTED:
-            why = in_words(answer, values.get(answer.number, {}))
-            work.rejected[(rule.name, why)] += 1
-
-
-def _book(work: _Undo, rule: ObjectRule, numbers: Sequence[int]) -> None:
-    """What was taken back is looked at afresh; what it began is no longer matched."""
-    chosen = set(numbers)
-    actions = [a for a in work.plan.actions if a.number in chosen]
-    if not actions:
-        return
-    now = work.clock.now()
-    org_id = work.crm.org.id
-    begun = [a for a in actions if a.creates or rule.external_id in a.after]
-    known = {a.key for a in actions} - {a.key for a in begun}
-    held = memory.ledger_of(work.state, org_id, rule.name, known)
-    unsure = [replace(entry, record_hash="") for entry in held.values()]
-    with work.state.write() as connection:
-        planned.undid(connection, work.plan.plan_id, list(numbers), at=now)
-        memory.unbook(connection, org_id, rule.name, [a.key for a in begun])
-        memory.book(
-            connection, org_id, rule.name, unsure, run_id=work.plan.run_id, at=now
-        )
-        if rule.is_customer:
-            closed = [(a.account_id, a.customer_id, None) for a in begun]
-            memory.match(connection, org_id, rule.name, closed, at=now)
-
-
-def _close(work: _Undo, row: PlanRow, reason: str) -> None:
-    now = work.clock.now()
-    status = "UNDONE" if work.is_whole and not work.rejected else row.status
-    with work.state.write() as connection:
-        planned.put_plan(
-            connection, replace(row, status=status, reason=reason, applied_at=now)
-        )
-        planned.revoke(connection, work.crm.org.id, work.plan.mapping_hash)
+def _close(work: Undo, row: PlanRow) -> None:
+    if work.is_whole and not work.rejected:
+        with work.state.write() as connection:
+            planned.put_plan(connection, replace(row, status="UNDONE"))

@@ -1,4 +1,4 @@
-"""What the CRM delivery must remember of its plans: writes, approvals, Bulk jobs.
+"""What the CRM delivery must remember of its plans: writes, deletions, approvals, jobs.
 
 Field values are in the plans' files only. The ledger of what the CRM holds is in `crm`.
 """
@@ -37,6 +37,13 @@ _writes = sa.Table(
     sa.Column("was_created", sa.Boolean, nullable=False),
     sa.Column("written_at", Instant, nullable=False),
     sa.Column("undone_at", Instant),
+)
+
+_deletions = sa.Table(
+    "crm_deletions",
+    metadata,
+    sa.Column("org_id", sa.String, primary_key=True),
+    sa.Column("record_id", sa.String, primary_key=True),
 )
 
 _approvals = sa.Table(
@@ -177,29 +184,43 @@ def undid(
         )
 
 
-def written_elsewhere(state: State, org_id: str, plan_id: str) -> dict[str, datetime]:
-    """The records that other plans wrote and did not take back, and when last."""
+def written_elsewhere(
+    state: State, org_id: str, plan_id: str
+) -> dict[str, datetime | None]:
+    """The records that other plans wrote, and when last; None: all was taken back."""
+    standing = sa.case((_writes.c.undone_at.is_(None), _writes.c.written_at))
     query = (
-        sa.select(_writes.c.record_id, sa.func.max(_writes.c.written_at))
+        sa.select(_writes.c.record_id, sa.func.max(standing))
         .join(_plans, _plans.c.plan_id == _writes.c.plan_id)
-        .where(
-            _plans.c.org_id == org_id,
-            _plans.c.plan_id != plan_id,
-            _writes.c.undone_at.is_(None),
-        )
+        .where(_plans.c.org_id == org_id, _plans.c.plan_id != plan_id)
         .group_by(_writes.c.record_id)
     )
     with state.read() as connection:
         return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def deleting(connection: sa.Connection, org_id: str, record_ids: Iterable[str]) -> None:
+    """An undo is about to delete these: noted before, as the answer may be lost."""
+    rows = [{"org_id": org_id, "record_id": each} for each in record_ids]
+    upsert(connection, _deletions, rows)
+
+
+def not_deleted(
+    connection: sa.Connection, org_id: str, record_ids: Sequence[str]
+) -> None:
+    """The CRM refused to delete these."""
+    for start in range(0, len(record_ids), _IN):
+        connection.execute(
+            _deletions.delete().where(
+                _deletions.c.org_id == org_id,
+                _deletions.c.record_id.in_(record_ids[start : start + _IN]),
+            )
+        )
+
+
 def undone(state: State, org_id: str) -> frozenset[str]:
-    """The records that an undo took back: their deletion was ours, not people's."""
-    query = (
-        sa.select(_writes.c.record_id)
-        .join(_plans, _plans.c.plan_id == _writes.c.plan_id)
-        .where(_plans.c.org_id == org_id, _writes.c.undone_at.is_not(None))
-    )
+    """The records that an undo deleted: their deletion was ours, not people's."""
+    query = sa.select(_deletions.c.record_id).where(_deletions.c.org_id == org_id)
     with state.read() as connection:
         return frozenset(connection.scalars(query))
 
@@ -224,13 +245,9 @@ def approve(
     upsert(connection, _approvals, [row])
 
 
-def revoke(connection: sa.Connection, org_id: str, mapping_hash: str) -> None:
-    """The nightly must not apply by itself any longer."""
-    connection.execute(
-        _approvals.delete().where(
-            _approvals.c.org_id == org_id, _approvals.c.mapping_hash == mapping_hash
-        )
-    )
+def revoke(connection: sa.Connection, org_id: str) -> None:
+    """No nightly may apply by itself in this org any longer, under any mapping."""
+    connection.execute(_approvals.delete().where(_approvals.c.org_id == org_id))
 
 
 def is_approved(state: State, org_id: str, mapping_hash: str) -> bool:
@@ -250,11 +267,11 @@ def is_confirmed(state: State, org_id: str) -> bool:
 
 
 def was_tried(state: State, org_id: str) -> bool:
-    """Whether any record was ever written in this org."""
+    """Whether a record was written in this org and not taken back."""
     query = (
         sa.select(_writes.c.plan_id)
         .join(_plans, _plans.c.plan_id == _writes.c.plan_id)
-        .where(_plans.c.org_id == org_id)
+        .where(_plans.c.org_id == org_id, _writes.c.undone_at.is_(None))
         .limit(1)
     )
     with state.read() as connection:
