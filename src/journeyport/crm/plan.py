@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Collection
-from datetime import date, datetime
+from datetime import date
 
 from journeyport.clock import Clock
 from journeyport.crm import guards, planfile, rowsfile
@@ -22,10 +22,10 @@ from journeyport.crm.match import Keys, Match, Standing, keys_of, match
 from journeyport.crm.merges import say_farewells
 from journeyport.crm.otherside import OtherSide, look
 from journeyport.crm.planfile import Plan
-from journeyport.crm.protocol import Crm, JobState
+from journeyport.crm.protocol import Crm
+from journeyport.crm.push import refuse_while_jobs_run
 from journeyport.crm.source import Record, Selection, Source
 from journeyport.crm.suppression import Names
-from journeyport.errors import TransientError
 from journeyport.lake import Lake
 from journeyport.state import State
 from journeyport.state import crm as memory
@@ -70,7 +70,7 @@ def make_plan(
         TransientError: a job of an earlier plan is still writing there.
     """
     now = clock.now()
-    _refuse_while_jobs_run(crm, state, now)
+    refuse_while_jobs_run(crm, state, now)
     selection = Selection(
         now,
         None if days is None else frozenset(days),
@@ -93,20 +93,6 @@ def make_plan(
             progress(rule.name, place, len(mapping.objects))
         _object(draft, rule, keys)
     return _finish(draft, config, selection, reason)
-
-
-def _refuse_while_jobs_run(crm: Crm, state: State, now: datetime) -> None:
-    """Refuse while what the CRM holds is still being changed by a job of ours."""
-    for plan_id, expires_at, job in planned.unbooked_jobs(state, crm.org.id):
-        standing = crm.job_state(job.job_id, job.object_name)
-        if standing is JobState.RUNNING:
-            raise TransientError(
-                f"Salesforce still works on Bulk job {job.job_id} of plan {plan_id}; "
-                "apply that plan again, or try again when the job has ended."
-            )
-        if standing is JobState.LOST or now > expires_at:  # nobody can book it now
-            with state.write() as connection:
-                planned.close_job(connection, crm.org.id, job.job_id)
 
 
 def _names(crm: Crm, state: State, rule: ObjectRule, keys: Keys) -> Names:

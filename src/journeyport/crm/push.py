@@ -1,18 +1,21 @@
 """Sending actions: small loads in calls of `batch` records, large ones as a job.
 
-A job's id is kept before its rows leave. Records whose row was locked are tried again,
-one a call. What to send is decided in `plan`, whether it may be sent in `apply`; what
-was accepted is written down by `booking`.
+A job's id is kept before its rows leave. Records whose row was locked are tried again
+together (see `locks`). What to send is decided in `plan`, whether it may be sent in
+`apply`; what was accepted is written down by `booking`.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from journeyport.crm.booking import Push, book
+from journeyport.crm.locks import until_free
 from journeyport.crm.planfile import Action
-from journeyport.crm.protocol import Answer, JobState, Operation, Verdict
+from journeyport.crm.protocol import Answer, Crm, JobState, Operation, Verdict
 from journeyport.crm.reasons import LOCKED
 from journeyport.crm.soql import both_forms
 from journeyport.errors import TransientError
+from journeyport.state import State
 from journeyport.state import crm as memory
 from journeyport.state import crm_plans as planned
 from journeyport.state.crm_plans import JobRow
@@ -38,11 +41,15 @@ def _send(push: Push, actions: Sequence[Action]) -> None:
         by_job = [a for a in left if _may_go_by_job(a)]
         others = [a for a in left if not _may_go_by_job(a)]
         left = [*_by_job(push, by_job), *others]
-    locked: list[Action] = []
-    for start in range(0, len(left), push.crm.batch):
-        locked += _by_call(push, left[start : start + push.crm.batch])
-    for action in locked:
-        _patiently(push, action)
+    locked = until_free(
+        left,
+        lambda few: _by_call(push, few),
+        batch=push.crm.batch,
+        pauses=push.config.lock_pauses,
+        pause=push.pause,
+    )
+    code = "UNABLE_TO_LOCK_ROW"
+    book(push, locked, [Answer(a.number, Verdict.REJECTED, code=code) for a in locked])
 
 
 def _may_go_by_job(action: Action) -> bool:
@@ -64,16 +71,6 @@ def _by_call(push: Push, actions: Sequence[Action]) -> list[Action]:
         [action.write() for action in allowed],
     )
     return _book_but_locked(push, allowed, answers)
-
-
-def _patiently(push: Push, action: Action) -> None:
-    """Try a locked record alone, a few times, then book its refusal."""
-    for seconds in push.config.lock_pauses:
-        push.pause(seconds)
-        if not _by_call(push, [action]):
-            return
-    last = Answer(action.number, Verdict.REJECTED, code="UNABLE_TO_LOCK_ROW")
-    book(push, [action], [last])
 
 
 def _book_but_locked(
@@ -138,6 +135,37 @@ def _by_job(push: Push, actions: Sequence[Action]) -> list[Action]:
         )
         left += _await(push, row, allowed)
     return left
+
+
+def refuse_while_jobs_run(
+    crm: Crm, state: State, now: datetime, *, but: str = "", unread: bool = False
+) -> None:
+    """Refuse while what the CRM holds is still being changed by a job of ours.
+
+    Args:
+        crm: the signed-in org.
+        state: the jobs not done with.
+        now: the time; a job of an expired plan is let go of.
+        but: the plan that takes up its own jobs.
+        unread: refuse over a job that ended and was not read too.
+    """
+    for plan_id, expires_at, job in planned.unbooked_jobs(state, crm.org.id):
+        if plan_id == but:
+            continue
+        standing = crm.job_state(job.job_id, job.object_name)
+        if standing is JobState.RUNNING:
+            raise TransientError(
+                f"Salesforce still works on Bulk job {job.job_id} of plan {plan_id}; "
+                "apply that plan again, or try again when the job has ended."
+            )
+        if standing is JobState.LOST or now > expires_at:  # nobody can book it now
+            with state.write() as connection:
+                planned.close_job(connection, crm.org.id, job.job_id)
+        elif unread and standing is JobState.ENDED:
+            raise TransientError(
+                f"What Bulk job {job.job_id} of plan {plan_id} wrote was not read yet; "
+                "apply or undo that plan first."
+            )
 
 
 def resume(push: Push) -> None:
