@@ -11,7 +11,7 @@ from live_service import ACCOUNT, serving
 
 from journeyport import extract
 from journeyport.lake import Lake
-from journeyport.state import State, pending, windows
+from journeyport.state import State, pending, watch, windows
 from journeyport.tables import DAILY, LINEAGE
 
 SCRIPT = Path(__file__).with_name("kill_me.py")
@@ -58,7 +58,7 @@ def whole(killer, tmp_path_factory):
 
 
 def content(folder):
-    """What the lake holds, lineage left out: raw versions, each once, and tables."""
+    """What is held, lineage left out: raw versions, each once, tables, watch-list."""
     lake = Lake(folder / "lake")
     raw = sorted(
         (row["engagement_id"], row["content_hash"], row["payload"])
@@ -70,7 +70,12 @@ def content(folder):
         data = lake.read(table.name)
         kept = [one.name for one in table.columns if one.origin is not LINEAGE]
         tables[table.name] = sorted(map(repr, data.select(kept).to_pylist()))
-    return raw, tables
+    state = State(f"sqlite:///{folder / 'state.db'}")
+    watched = [
+        (one.engagement_id, one.day, one.reason) for one in watch.listed(state, ACCOUNT)
+    ]
+    state.close()
+    return raw, tables, watched
 
 
 def killed_and_exported_again(killer, folder, kill_at):
@@ -95,6 +100,7 @@ def test_a_kill_at_any_write_leaves_nothing_that_a_new_start_does_not_mend(
     held, writes = whole
     assert {key for key, *_ in held[0]} == live.truth(DAYS).keys()
     assert len(held[1]["engagements"]) == len(live.truth(DAYS))
+    assert held[2]
     for kill_at in range(2, writes, max(1, writes // 5)):
         mended = killed_and_exported_again(killer, tmp_path / f"k{kill_at}", kill_at)
         assert mended == held, f"killed at write {kill_at}"

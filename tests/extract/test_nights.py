@@ -202,6 +202,24 @@ def test_an_engagement_dated_anew_stands_in_one_day_only(world):
     assert [row["start_date"].date() for row in alive] == [TODAY + timedelta(days=1)]
 
 
+def test_an_engagement_deleted_in_one_day_lives_on_and_is_watched_in_another(world):
+    here = world(traits=Traits(rows=30), lookback_days=3)
+    here.night()
+    (gone,) = erase(here, 1)
+    here.night()
+    here.night()
+    assert here.deleted() == {gone}
+    one = here.source.by_id[gone]
+    here.source.rows.remove(one)
+    one.start, one.erased_at = here.source.time - timedelta(hours=5), None
+    here.source.rows.append(one)
+    here.night(hours=6)
+    (row,) = (r for r in here.engagements().values() if r["engagement_id"] == gone)
+    assert (row["start_date"].date(), row["is_deleted"]) == (one.start.date(), False)
+    (entry,) = watch.of_ids(here.state, ACCOUNT, [gone]).values()
+    assert (entry.day, entry.reason) == (one.start.date(), watch.OPEN)
+
+
 def test_days_the_source_may_have_let_go_are_frozen(world):
     here = world(retention_days=3, lookback_days=0)
     here.night()
@@ -427,6 +445,23 @@ def test_a_kill_between_landing_and_the_window_loses_nothing(world, land_first, 
     assert landing.status == "PROVED"
     here.tables([TODAY])
     assert (here.alive() != set(here.source.by_id)) is lost
+
+
+def test_a_kill_just_after_landing_leaves_what_is_open_on_the_watch_list(world):
+    here = world(traits=Traits(rows=10))
+    append = here.lake.append_raw
+
+    def killed(*arguments):
+        append(*arguments)
+        raise _KilledError
+
+    here.lake.append_raw = killed
+    with pytest.raises(_KilledError):
+        here.land()
+    here.lake.append_raw = append
+    assert here.land().days[0].status == "PROVED"
+    listed = {one.engagement_id for one in watch.listed(here.state, ACCOUNT)}
+    assert listed == set(here.source.by_id)
 
 
 def test_a_held_day_passes_by_name_and_reason_and_its_certificate_says_so(world):

@@ -176,9 +176,9 @@ class DayStore:
             self.flush(pending)
 
     def flush(self, pending: list[Version], name: str = "part") -> None:
-        """Append what is pending to the lake, then note what has to be watched.
+        """Note what has to be watched, append what is pending, and end other watches.
 
-        That the day's tables have to be made is noted first: a crash loses no day.
+        A crash in between watches too much, and makes a day's tables once more.
         """
         if not pending:
             return
@@ -186,10 +186,11 @@ class DayStore:
         # A name never used before: the same run may have landed part of this already.
         window = f"{name}-{secrets.token_hex(4)}"
         pending_days.note(self._to.state, [(self._to.account, self.day)])
+        ended = self._watch(pending)
         self._to.lake.append_raw(
             self._to.account, self.day, self._to.run_id, window, data
         )
-        self._watch(pending)
+        watch.take_off(self._to.state, self._to.account, ended)
         with self._lock:
             self.added += len(pending)
         pending.clear()
@@ -267,11 +268,14 @@ class DayStore:
             _text(self._to.policy.apply(document, self.dropped)).decode(),
         )
 
-    def _watch(self, versions: Sequence[Version]) -> None:
+    def _watch(self, versions: Sequence[Version]) -> set[str]:
         """Watch what is not completed, or was lately; the newest version decides.
 
-        One that is watched in another day may have been dated anew: a read by id, due
-        at once, finds out and ends it there.
+        One that is watched in another day, or was called deleted there, may have been
+        dated anew: a read by id, due at once, finds out and ends it there.
+
+        Returns:
+            Those on the list that need no more watching.
         """
         now, settling = self._to.clock.now(), self._to.settling
         state, account = self._to.state, self._to.account
@@ -281,16 +285,21 @@ class DayStore:
         for key, row in newest.items():
             settled_at = row.end or row.update
             if key in known and known[key].day != self.day:
-                listed.append(replace(known[key], due_at=now))
+                listed.append(_doubted(known[key], now))
             elif row.status != COMPLETED:
                 listed.append(Watched(key, self.day, watch.OPEN, now, now + REST))
             elif settled_at is not None and settled_at > now - settling:
                 listed.append(Watched(key, self.day, watch.SETTLING, now, now + REST))
-        stays = {one.engagement_id for one in listed}
         if listed:
             watch.put(state, account, listed)
-        if known.keys() - stays:
-            watch.take_off(state, account, known.keys() - stays)
+        return known.keys() - {one.engagement_id for one in listed}
+
+
+def _doubted(one: Watched, now: datetime) -> Watched:
+    """To be read by id at once, where it stands: it was seen in another day."""
+    if one.reason != watch.DELETED:
+        return replace(one, due_at=now)
+    return Watched(one.engagement_id, one.day, watch.OPEN, now, now)
 
 
 def held_versions(lake: Lake, account: str, day: date) -> dict[str, Held]:
