@@ -203,19 +203,24 @@ def undo(place: Deployment, run: Run, *, plan_id: str, reason: str) -> Told:
         LeaseError: another run writes to this org.
         SettingsError: no CRM is set up.
     """
-    with signed_in(place) as (config, org):
-        report = crm.undo(
-            plan_id,
-            reason,
-            state=place.state,
-            crm=org,
-            config=config,
-            run_id=run.run_id,
-            clock=place.clock,
-        )
-    delivery.receipt_of_plan(run, "UNDO", report.facts, reason)
     limit = place.settings.shrink_limit
-    delivery.publish_crm(run, place.warehouse_url, shrink_limit=limit)
+    reports: list[crm.UndoReport] = []
+    try:
+        with signed_in(place) as (config, org):
+            report = crm.undo(
+                plan_id,
+                reason,
+                state=place.state,
+                crm=org,
+                config=config,
+                run_id=run.run_id,
+                clock=place.clock,
+                ended=reports.append,
+            )
+    finally:  # one that broke off wrote too
+        for one in reports:
+            delivery.receipt_of_plan(run, "UNDO", one.facts, reason)
+            delivery.publish_crm(run, place.warehouse_url, shrink_limit=limit)
     rows: dict[str, int] = {}
     for what, counts in (("restored", report.restored), ("deleted", report.deleted)):
         rows |= {f"{name} {what}": many for name, many in counts.items() if many}

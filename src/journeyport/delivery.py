@@ -117,11 +117,10 @@ def plan_crm(
             run_id=run.run_id,
             clock=run.clock,
             progress=run.progress,
+            ended=lambda applied: receipt_of_plan(
+                run, "APPLY", applied.facts, "The night applied its plan."
+            ),
         )
-        if report.applied is not None:
-            receipt_of_plan(
-                run, "APPLY", report.applied.facts, "The night applied its plan."
-            )
         return report.facts
     with crm.connect(config) as org:
         plan = crm.make_plan(
@@ -175,23 +174,27 @@ def apply_crm(
         shrink_limit: see `guards`.
     """
     mapping = crm.load_mapping(config.mapping_path)
-    with crm.connect(config) as org:
-        report = crm.apply_plan(
-            plan_id,
-            reason,
-            lake=run.lake,
-            state=run.state,
-            crm=org,
-            mapping=mapping,
-            config=config,
-            run_id=run.run_id,
-            clock=run.clock,
-            confirm=confirm,
-            progress=run.progress,
-        )
-    receipt_of_plan(run, "APPLY", report.facts, reason)
-    publish_crm(run, url, shrink_limit=shrink_limit)
-    return report
+    reports: list[ApplyReport] = []
+    try:
+        with crm.connect(config) as org:
+            return crm.apply_plan(
+                plan_id,
+                reason,
+                lake=run.lake,
+                state=run.state,
+                crm=org,
+                mapping=mapping,
+                config=config,
+                run_id=run.run_id,
+                clock=run.clock,
+                confirm=confirm,
+                progress=run.progress,
+                ended=reports.append,
+            )
+    finally:  # one that broke off wrote too
+        for report in reports:
+            receipt_of_plan(run, "APPLY", report.facts, reason)
+            publish_crm(run, url, shrink_limit=shrink_limit)
 
 
 def receipt_of_plan(

@@ -4,21 +4,19 @@ A plan is refused when the org, the mapping, the rows or the CRM's own values ar
 longer those it was made from. Sending is `push`'s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from journeyport.clock import Clock
 from journeyport.crm import rowsfile
-from journeyport.crm.booking import Outcome, Push
+from journeyport.crm.booking import Outcome, Push, Refusal
 from journeyport.crm.config import CrmConfig
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.outcome import APPLIED, AWAITING, PARTIAL, ApplyReport
 from journeyport.crm.plan import Progress
 from journeyport.crm.planfile import Action, load
 from journeyport.crm.protocol import Calls, Crm
-from journeyport.crm.push import resume, send_all
-from journeyport.crm.source import Foreseen
+from journeyport.crm.push import refuse_while_jobs_run, resume, send_all
 from journeyport.crm.stale import (
     refuse_changed_rows,
     refuse_changed_values,
@@ -47,6 +45,7 @@ def apply_plan(
     clock: Clock,
     confirm: bool = False,
     progress: Progress | None = None,
+    ended: Callable[[ApplyReport], None] | None = None,
 ) -> ApplyReport:
     """Carry out a plan.
 
@@ -66,11 +65,13 @@ def apply_plan(
         clock: the time.
         confirm: the first records were looked at and are right.
         progress: told what is being done.
+        ended: given the report, also of an apply that breaks off on its way.
 
     Raises:
         ArgumentError: no such plan, or no reason.
         StaleError: what was planned no longer holds.
         PermanentError: a guard forbids it.
+        TransientError: a job of another plan is still writing there.
         LeaseError: another run writes to this org.
     """
     if not reason.strip():
@@ -80,19 +81,27 @@ def apply_plan(
     names = [f"crm/{crm.org.id}/{rule.name}" for rule in mapping.objects]
     before = replace(crm.calls)
     with leases.held(state, names, run_id=run_id, clock=clock) as lease:
+        refuse_while_jobs_run(crm, state, clock.now(), but=plan_id)
         push = Push(crm, state, config, mapping, plan, run_id, clock, lease, Outcome())
-        resume(push)
-        left = _still_due(push)
-        refuse_changed_rows(push, lake, left)
-        left = refuse_changed_values(push, left)
-        refuse_guarded(push, left)
-        chosen = _chosen(push, left, confirm=confirm)
-        if progress is not None:
-            progress("apply", 0, len(chosen))
-        send_all(push, chosen)
-        status = _end(push, row, reason, is_trial=chosen is not left)
-        rowsfile.write(plan, state)
-    return _report(push, status, before)
+        status: str | None = None
+        try:
+            resume(push)
+            left = _still_due(push)
+            refuse_changed_rows(push, lake, left)
+            left = refuse_changed_values(push, left)
+            refuse_guarded(push, left)
+            chosen = _chosen(push, left, confirm=confirm)
+            if progress is not None:
+                progress("apply", 0, len(chosen))
+            send_all(push, chosen)
+            status = APPLIED if chosen is left else AWAITING
+        finally:  # broken off, what was written must be told all the same
+            if status or push.outcome.accepted or crm.calls.writes > before.writes:
+                report = _end(push, row, reason, status or PARTIAL, before)
+                if ended is not None:
+                    ended(report)
+                rowsfile.write(plan, state)
+    return report
 
 
 def _still_due(push: Push) -> list[Action]:
@@ -135,19 +144,22 @@ def _chosen(push: Push, left: Sequence[Action], *, confirm: bool) -> Sequence[Ac
     return by_customer[: push.config.first_records]
 
 
-def _end(push: Push, row: PlanRow, reason: str, *, is_trial: bool) -> str:
+def _end(
+    push: Push, row: PlanRow, reason: str, status: str, before: Calls
+) -> ApplyReport:
     """Write down how the apply ended."""
-    left = _still_due(push)
-    push.outcome.unsent = len(left) - push.outcome.suppressed
+    left = len(_still_due(push))
+    push.outcome.unsent = left - push.outcome.suppressed
+    is_red = _is_red(push, left)
     now = push.clock.now()
-    whole = PARTIAL if push.outcome.unsent > 0 else APPLIED
-    status = AWAITING if is_trial else whole
+    if status == APPLIED and push.outcome.unsent > 0:
+        status = PARTIAL
     with push.state.write() as connection:
         planned.put_plan(
             connection, replace(row, status=status, reason=reason, applied_at=now)
         )
         if status == APPLIED:
-            if not _is_red(push):
+            if not is_red:
                 planned.approve(
                     connection,
                     push.org_id,
@@ -160,14 +172,16 @@ def _end(push: Push, row: PlanRow, reason: str, *, is_trial: bool) -> str:
                 memory.move_frontier(connection, push.org_id, object_name, frontier)
     _record_foreseen(push)
     _record_delivery(push)
-    return status
+    return _report(push, status, before, is_red=is_red)
 
 
 def _record_foreseen(push: Push) -> None:
     """Keep the records that were not sent because the CRM would refuse them."""
-    by_account: dict[str, list[Any]] = {}
+    by_account: dict[str, list[Refusal]] = {}
     for item in push.plan.foreseen:
-        by_account.setdefault(item.account_id, []).append(_Kept(item))
+        by_account.setdefault(item.account_id, []).append(
+            Refusal(item.object_name, item.key, item.field, item.code, item.reason)
+        )
     for account, found in by_account.items():
         rejects.record(
             push.state,
@@ -178,18 +192,6 @@ def _record_foreseen(push: Push) -> None:
             run_id=push.run_id,
             now=push.clock.now(),
         )
-
-
-class _Kept:
-    """A foreseen refusal, as `rejected_records` keeps it."""
-
-    def __init__(self, item: Foreseen) -> None:
-        self.object_name = item.object_name
-        self.record_key = item.key
-        self.field = item.field
-        self.code = item.code
-        self.reason = item.reason
-        self.payload: str | None = None
 
 
 def _record_delivery(push: Push) -> None:
@@ -208,7 +210,7 @@ def _record_delivery(push: Push) -> None:
     record_delivery(push.state, "crm", push.run_id, given, push.clock.now())
 
 
-def _report(push: Push, status: str, before: Calls) -> ApplyReport:
+def _report(push: Push, status: str, before: Calls, *, is_red: bool) -> ApplyReport:
     outcome = push.outcome
     return ApplyReport(
         plan_id=push.plan.plan_id,
@@ -227,12 +229,22 @@ def _report(push: Push, status: str, before: Calls) -> ApplyReport:
             push.crm.calls.reads - before.reads,
             push.crm.calls.writes - before.writes,
         ),
-        red=_is_red(push),
+        red=is_red,
     )
 
 
-def _is_red(push: Push) -> bool:
-    """Whether more was refused than the guard allows."""
-    rejected = sum(push.outcome.rejected.values())
-    sent = len(push.outcome.accepted) + rejected
-    return bool(sent) and rejected / sent > push.config.guards.rejects_share
+def _is_red(push: Push, left: int) -> bool:
+    """Whether more was refused than the guard allows, over all calls for this plan.
+
+    What the CRM refused counts against what it was sent; what was foreseen as refused
+    comes again each night, and counts against all that the plan looked at.
+    """
+    accepted = len(planned.writes(push.state, push.plan.plan_id))
+    sent = len(push.plan.actions) - left
+    looked_at = sum(
+        count.get("wanted", 0) + count.get("unfit", 0)
+        for count in push.plan.counts.values()
+    )
+    shares = [(sent - accepted, sent), (len(push.plan.foreseen), looked_at)]
+    most = push.config.guards.rejects_share
+    return any(many / of > most for many, of in shares if of)

@@ -208,6 +208,8 @@ def _rest(
     now: datetime,
 ) -> None:
     """Let refused records rest; what the ledger says of them holds no longer."""
+    if not refused:
+        return
     before = memory.rests(push.state, push.org_id, object_name)
     resting: dict[str, Rest] = {}
     for action, _ in refused:

@@ -4,7 +4,7 @@ A night plans. It applies by itself only where an apply was carried through unde
 same mapping in the same org before.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -104,6 +104,7 @@ def nightly(
     run_id: str,
     clock: Clock,
     progress: Progress | None = None,
+    ended: Callable[[ApplyReport], None] | None = None,
 ) -> CrmReport:
     """Plan, and apply where that was approved.
 
@@ -115,6 +116,7 @@ def nightly(
         run_id: the run.
         clock: the time.
         progress: told what is being done.
+        ended: given the apply's report, also of one that breaks off on its way.
     """
     mapping = load_mapping(config.mapping_path)
     with connect(config) as crm:
@@ -131,20 +133,23 @@ def nightly(
         )
         approved = planned.is_approved(state, crm.org.id, mapping.hash)
         applied = None
-        if approved and not plan.refusals and (plan.actions or plan.foreseen):
-            applied = apply_plan(
-                plan.plan_id,
-                f"nightly {run_id}",
-                lake=lake,
-                state=state,
-                crm=crm,
-                mapping=mapping,
-                config=config,
-                run_id=run_id,
-                clock=clock,
-                progress=progress,
-            )
-        publish(lake, state, run_id=run_id)
+        try:
+            if approved and not plan.refusals and (plan.actions or plan.foreseen):
+                applied = apply_plan(
+                    plan.plan_id,
+                    f"nightly {run_id}",
+                    lake=lake,
+                    state=state,
+                    crm=crm,
+                    mapping=mapping,
+                    config=config,
+                    run_id=run_id,
+                    clock=clock,
+                    progress=progress,
+                    ended=ended,
+                )
+        finally:
+            publish(lake, state, run_id=run_id)
         return CrmReport(plan, applied, approved, _requests(crm))
 
 

@@ -17,6 +17,7 @@ from journeyport.crm.planfile import Action, Plan
 from journeyport.crm.protocol import Answer, Crm, Operation, Seen, Verdict, Write
 from journeyport.crm.push import subjects
 from journeyport.crm.reasons import LOCKED, in_words
+from journeyport.crm.soql import both_forms
 from journeyport.state import State
 from journeyport.state import crm as memory
 from journeyport.state import crm_plans as planned
@@ -144,7 +145,7 @@ def _allowed(work: Undo, rule: ObjectRule, items: Sequence[Item]) -> list[Item]:
     listed = memory.suppressed(work.state)
     allowed: list[Item] = []
     for action, write in items:
-        if listed.isdisjoint({*subjects(action), write.record_id or ""}):
+        if listed.isdisjoint({*subjects(action), *both_forms(write.record_id or "")}):
             allowed.append((action, write))
         else:
             leave(work, rule, SUPPRESSED)
