@@ -1,11 +1,16 @@
 """What people do in the CRM, and what identity does to customers."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
 from journeyport import crm
 from journeyport.errors import StaleError
+from journeyport.state import rejects
+
+PACKAGED = Path(crm.__file__).with_name("salesforce.yaml")
 
 
 @pytest.fixture
@@ -251,3 +256,12 @@ def test_a_stamp_that_people_move_after_the_plan_makes_it_stale(world, sandbox, 
     row = of(sandbox, "Contact", "c2")
     assert (row["Id"], row["JP_Last_Topic__c"]) == (pair[0], "Billing")
     assert row["JP_Engagement_Count__c"] == 1
+
+
+def test_a_key_that_people_took_off_an_engagement_is_put_back(world, sandbox, pair):
+    held = of(sandbox, "JP_Engagement__c", "e-00001")["Id"]
+    sandbox.edit("JP_Engagement__c", held, JP_Engagement_Id__c=None)
+    world.night()
+    assert of(sandbox, "JP_Engagement__c", "e-00001")["Id"] == held
+    assert len(sandbox.rows("JP_Engagement__c")) == 2
+    assert world.night().plan.actions == ()

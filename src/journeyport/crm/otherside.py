@@ -95,8 +95,7 @@ def _marks(crm: Crm, rule: ObjectRule) -> tuple[str, ...]:
     own = [
         field.name
         for field in rule.fields
-        if rule.is_customer
-        and shape is not None
+        if shape is not None
         and field.name.startswith(OWN_PREFIX)
         and shape.fields[field.name].type in MARKING
     ]
