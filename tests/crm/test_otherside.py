@@ -258,6 +258,37 @@ def test_a_stamp_that_people_move_after_the_plan_makes_it_stale(world, sandbox, 
     assert row["JP_Engagement_Count__c"] == 1
 
 
+def test_an_edit_that_a_plan_is_not_about_is_put_right_by_one_that_is(
+    world, sandbox, pair
+):
+    held = of(sandbox, "JP_Engagement__c", "e-00001")["Id"]
+    sandbox.edit("JP_Engagement__c", held, JP_Topic__c="Mine")
+    sandbox.edit("Contact", pair[0], JP_Last_Topic__c="Mine")
+    later(sandbox, pair[1])
+    other = of(sandbox, "JP_Engagement__c", "e-00002")
+    sandbox.edit("JP_Engagement__c", other["Id"], OwnerId=other["OwnerId"])
+    with crm.connect(world.config) as org:
+        assert world.plan(org, days=[("ABCDEF", date(2026, 3, 1))]).actions == ()
+    assert world.night().applied.updated == {"Contact": 1, "JP_Engagement__c": 1}
+    assert of(sandbox, "JP_Engagement__c", "e-00001")["JP_Topic__c"] == "Billing"
+    assert of(sandbox, "Contact", "c1")["JP_Last_Topic__c"] == "Billing"
+
+
+def test_a_contact_given_away_while_a_plan_was_about_others_stays_given_away(
+    world, sandbox, pair
+):
+    sandbox.edit("Contact", pair[0], JP_Customer_Id__c="OTHER1:somebody")
+    later(sandbox, pair[1])
+    with crm.connect(world.config) as org:
+        world.plan(org, customers=[("ABCDEF", "c2")])
+    world.people[0].engagements.append(world.engagement(9, day=2))
+    world.write()
+    report = world.night()
+    assert (report.plan.matches["TAKEN"], report.applied) == (1, None)
+    stamps = {r["JP_Customer_Id__c"] for r in sandbox.rows("Contact")}
+    assert stamps == {"OTHER1:somebody", "ABCDEF:c2"}
+
+
 def test_a_key_that_people_took_off_an_engagement_is_put_back(world, sandbox, pair):
     held = of(sandbox, "JP_Engagement__c", "e-00001")["Id"]
     sandbox.edit("JP_Engagement__c", held, JP_Engagement_Id__c=None)

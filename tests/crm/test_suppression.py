@@ -112,3 +112,26 @@ def test_what_is_put_on_the_list_says_whether_anybody_goes_by_it(world, sandbox,
         assert crm.is_known(world.lake, world.state, known)
     for unknown in ("ABCDEF:c3", "UVWXYZ:c1", "c1", ids[0][:14]):
         assert not crm.is_known(world.lake, world.state, unknown)
+
+
+def test_what_people_did_to_somebody_kept_out_is_put_right_once_they_may_pass(
+    world, sandbox, ids
+):
+    """Be it that the list named them before the plan, or between plan and apply."""
+    world.deliver()
+    keep_out(world, "ABCDEF:c1")
+    sandbox.edit("Contact", ids[0], JP_Last_Topic__c="Mine")
+    sandbox.edit("Contact", ids[1], JP_Last_Topic__c="Mine")
+    with crm.connect(world.config) as org:
+        plan = world.plan(org)
+        assert [a.key for a in plan.actions] == ["ABCDEF:c2"]
+        keep_out(world, "ABCDEF:c2")
+        assert world.apply(org, plan).status == "APPLIED"
+    sandbox.admin("PUT", "/clock", {"advance": 3600})
+    sandbox.add("Contact", {"LastName": "Three"})
+    assert world.night().plan.actions == ()
+    for subject in ("ABCDEF:c1", "ABCDEF:c2"):
+        crm.unsuppress(world.state, subject)
+    world.night()
+    topics = {r["JP_Last_Topic__c"] for r in sandbox.rows("Contact") if r["Email"]}
+    assert topics == {"Billing"}

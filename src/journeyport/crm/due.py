@@ -38,8 +38,12 @@ def sort_records(
     *,
     side: OtherSide,
     found: Mapping[str, Match] | None,
-) -> None:
-    """Sort the records of one object into what becomes of them."""
+) -> set[str]:
+    """Sort the records of one object into what becomes of them.
+
+    Returns:
+        The external ids of those that were compared with what the CRM holds.
+    """
     due: list[_Due] = []
     count = draft.counts[rule.name]
     rests = memory.rests(draft.state, draft.crm.org.id, rule.name)
@@ -73,6 +77,7 @@ def sort_records(
             continue
         count[fate] += 1
     _compare(draft, rule, shape, due)
+    return {each.record.key for each in due}
 
 
 def _may_be_made(rule: ObjectRule, met: Match) -> bool:

@@ -48,10 +48,16 @@ def _farewell(mapping_hash: str, name: str, entry: Entry, living: str) -> Record
     )
 
 
-def say_farewells(draft: Draft, rule: ObjectRule, keys: Keys, side: OtherSide) -> None:
-    """Say on a merged customer's record which customer it has become."""
+def say_farewells(
+    draft: Draft, rule: ObjectRule, keys: Keys, side: OtherSide
+) -> set[str]:
+    """Say on a merged customer's record which customer it has become.
+
+    Returns:
+        The external ids of the records that say so, or will.
+    """
     if rule.merged_into is None:
-        return
+        return set()
     here = draft.present[rule.name]
     taken = {a.record_id for a in draft.actions if a.object_name == rule.name}
     taken |= {here[key] for key in here if key in keys.living}
@@ -66,10 +72,12 @@ def say_farewells(draft: Draft, rule: ObjectRule, keys: Keys, side: OtherSide) -
     ids = [record_id for _, record_id in due]
     seen = {s.id: s for s in draft.crm.find(rule.name, "Id", ids, rule.names)}
     settled: list[Entry] = []
+    done: set[str] = set()
     for record, record_id in due:
         now = seen.get(record_id)
         if now is None or now.values.get(rule.external_id) != record.key:
             continue  # deleted, or somebody else's by now
+        done.add(record.key)
         said = now.values.get(rule.merged_into)
         if record.values[rule.merged_into] == said:
             settled.append(entry_of(record, record_id))
@@ -79,3 +87,4 @@ def say_farewells(draft: Draft, rule: ObjectRule, keys: Keys, side: OtherSide) -
         found = Difference(dict(record.values), before)
         draft.add(rule, record, record_id, found, is_farewell=True)
     settle(draft, rule, settled, is_farewell=True)
+    return done

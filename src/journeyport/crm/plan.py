@@ -16,6 +16,7 @@ from journeyport.crm import guards, planfile, rowsfile
 from journeyport.crm.config import CrmConfig
 from journeyport.crm.draft import Draft, fitting
 from journeyport.crm.due import sort_records
+from journeyport.crm.leftovers import keep_unread
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
 from journeyport.crm.match import Keys, Match, Standing, keys_of, match
@@ -117,10 +118,11 @@ def _object(draft: Draft, rule: ObjectRule, keys: Keys) -> None:
     }
     if rule.is_customer:
         found = _matched(draft, rule, wanted.records, keys, side)
-        sort_records(draft, rule, shape, wanted.records, side=side, found=found)
-        say_farewells(draft, rule, keys, side)
+        done = sort_records(draft, rule, shape, wanted.records, side=side, found=found)
+        done |= say_farewells(draft, rule, keys, side)
     else:
-        sort_records(draft, rule, shape, wanted.records, side=side, found=None)
+        done = sort_records(draft, rule, shape, wanted.records, side=side, found=None)
+    keep_unread(draft, rule, side, done)
 
 
 def _matched(
