@@ -289,6 +289,28 @@ def test_a_contact_given_away_while_a_plan_was_about_others_stays_given_away(
     assert stamps == {"OTHER1:somebody", "ABCDEF:c2"}
 
 
+def test_a_customer_whose_contact_was_deleted_for_good_has_none(world, sandbox, pair):
+    """No look can tell: nothing of it is left, not even in the bin."""
+    sandbox.remove("Contact", pair[0])
+    sandbox.admin("DELETE", "/bin/Contact")
+    for number in (8, 9):
+        world.people[0].engagements.append(world.engagement(number, day=2))
+        world.write()
+        plan = world.night().plan
+        assert (plan.matches["ONE"], plan.matches["NONE"]) == (1, 1)
+        assert plan.actions == ()
+    open_ = [
+        r["customer_id"]
+        for r in world.lake.read_snapshot("customer_crm_ids").to_pylist()
+        if r["valid_to"] is None
+    ]
+    assert open_ == ["c2"]
+    (new,) = sandbox.add("Contact", {"LastName": "Back", "Email": "c1@example.org"})
+    world.night()
+    assert of(sandbox, "Contact", "c1")["Id"] == new
+    assert of(sandbox, "JP_Engagement__c", "e-00009")["JP_Contact__c"] == new
+
+
 def test_a_key_that_people_took_off_an_engagement_is_put_back(world, sandbox, pair):
     held = of(sandbox, "JP_Engagement__c", "e-00001")["Id"]
     sandbox.edit("JP_Engagement__c", held, JP_Engagement_Id__c=None)

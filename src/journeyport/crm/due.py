@@ -124,13 +124,19 @@ def _compare(draft: Draft, rule: ObjectRule, shape: Shape, due: list[_Due]) -> N
     """Compare with what the CRM holds; what is in step is booked, the rest planned."""
     seen = _read(draft, rule, due)
     settled: list[Entry] = []
+    gone: list[Entry] = []
     count = draft.counts[rule.name]
     for each in sorted(due, key=_by_parent):
         record = each.record
         now = each.seen or seen.get(each.record_id or record.key)
         record_id = now.id if now is not None else None
         if each.record_id is not None and now is None:
-            count["gone"] += 1  # deleted a moment ago: the next look will say so
+            count["gone"] += 1
+            draft.present[rule.name].pop(record.key, None)
+            gone.append(replace(entry_of(record, each.record_id), standing=GONE))
+            continue
+        if _is_given_away(rule, each, now):
+            count["without record"] += 1
             draft.present[rule.name].pop(record.key, None)
             continue
         if now is None and not rule.creates:
@@ -156,6 +162,38 @@ def _compare(draft: Draft, rule: ObjectRule, shape: Shape, due: list[_Due]) -> N
             count["to make" if record_id is None else "to change"] += 1
             draft.add(rule, record, record_id, found)
     settle(draft, rule, settled)
+    if rule.is_customer:
+        _book_vanished(draft, rule, gone)
+
+
+def _is_given_away(rule: ObjectRule, due: _Due, now: Seen | None) -> bool:
+    """Whether people stamped the customer's record a moment ago.
+
+    The next look will say so.
+    """
+    if not rule.is_customer or due.seen is not None or now is None:
+        return False
+    return now.values.get(rule.external_id) not in (due.record.key, None, "")
+
+
+def _book_vanished(draft: Draft, rule: ObjectRule, gone: list[Entry]) -> None:
+    """A customer whose record was deleted for good, no look can tell, has none.
+
+    Were it only out of sight, its stamp is found again. No such thing finds a child
+    again: it is read anew each night.
+    """
+    if not gone:
+        return
+    draft.matches[Standing.ONE.value] -= len(gone)
+    draft.matches[Standing.NONE.value] += len(gone)
+    org_id = draft.crm.org.id
+    entries = [replace(entry, record_hash="") for entry in gone]
+    closed = [(entry.account_id, entry.customer_id, None) for entry in gone]
+    with draft.state.write() as connection:
+        memory.book(
+            connection, org_id, rule.name, entries, run_id=draft.run_id, at=draft.now
+        )
+        memory.match(connection, org_id, rule.name, closed, at=draft.now)
 
 
 def _by_parent(due: _Due) -> tuple[str, str]:

@@ -71,7 +71,7 @@ def look(
             changed[seen.id] = seen
             if entry.standing != SENT:  # people took it out of the bin again
                 moved.append(replace(entry, standing=SENT, moved_to=None))
-        elif entry.standing == SENT:
+        elif entry.standing == SENT or (seen.master_id and entry.standing == GONE):
             standing = MOVED if seen.master_id else GONE
             moved.append(replace(entry, standing=standing, moved_to=seen.master_id))
     if moved:
