@@ -318,3 +318,36 @@ def test_a_key_that_people_took_off_an_engagement_is_put_back(world, sandbox, pa
     assert of(sandbox, "JP_Engagement__c", "e-00001")["Id"] == held
     assert len(sandbox.rows("JP_Engagement__c")) == 2
     assert world.night().plan.actions == ()
+
+
+@pytest.mark.parametrize("then", ["as it was", "erased at the source"])
+def test_a_refusal_goes_once_its_row_is_as_accepted_or_delivered_no_longer(
+    world, sandbox, pair, tmp_path, then
+):
+    own = tmp_path / "own.yaml"
+    whole = PACKAGED.read_text().replace(
+        "{from: topic, nulls: clear, cut: true}", "topic"
+    )
+    own.write_text(whole)
+    world.config = replace(world.config, mapping_path=own)
+    world.deliver()
+    later(sandbox, pair[0])
+    other = of(sandbox, "JP_Engagement__c", "e-00002")
+    sandbox.edit("JP_Engagement__c", other["Id"], OwnerId=other["OwnerId"])
+    world.night()
+    (row,) = world.people[0].engagements
+    row["topic"] = "x" * 300
+    world.write()
+    world.night()
+    assert [r["record_key"] for r in rejects.all_rows(world.state)] == [
+        "ABCDEF:e-00001"
+    ]
+    row["topic"] = "Billing"
+    if then == "erased at the source":
+        world.people[0].engagements = [world.engagement(9, day=2)]
+    world.write()
+    with crm.connect(world.config) as org:
+        world.plan(org, days=[("ABCDEF", date(2026, 3, 1))])
+    assert rejects.all_rows(world.state)
+    world.night()
+    assert rejects.all_rows(world.state) == []

@@ -16,7 +16,7 @@ from journeyport.crm import guards, planfile, rowsfile
 from journeyport.crm.config import CrmConfig
 from journeyport.crm.draft import Draft, fitting
 from journeyport.crm.due import sort_records
-from journeyport.crm.leftovers import keep_unread
+from journeyport.crm.leftovers import drop_refusals, keep_unread
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
 from journeyport.crm.match import Keys, Match, Standing, keys_of, match
@@ -123,6 +123,7 @@ def _object(draft: Draft, rule: ObjectRule, keys: Keys) -> None:
     else:
         done = sort_records(draft, rule, shape, wanted.records, side=side, found=None)
     keep_unread(draft, rule, side, done)
+    drop_refusals(draft, rule, wanted, side, keys)
 
 
 def _matched(

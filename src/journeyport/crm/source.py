@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -102,24 +103,11 @@ class Source:
         self._selection = selection
         self._accounts = list(mapping.accounts) or None
         self._duckdb = _connection()
-        self._resolved: frozenset[tuple[str, str]] | None = None
 
     def resolved(self) -> frozenset[tuple[str, str]]:
         """The customers that may be sent at all."""
-        if self._resolved is None:
-            rows = _rows(
-                self._lake.read(
-                    "customers",
-                    accounts=self._accounts,
-                    columns=["account_id", "customer_id", "resolution"],
-                )
-            )
-            self._resolved = frozenset(
-                (row["account_id"], row["customer_id"])
-                for row in rows
-                if row["resolution"] == "RESOLVED"
-            )
-        return self._resolved
+        customers = self._customers
+        return frozenset(who for who, how in customers.items() if how == "RESOLVED")
 
     def redirects(self) -> dict[tuple[str, str], str | None]:
         """Where retired customer ids lead: the living customer, or None."""
@@ -177,14 +165,31 @@ class Source:
 
     def living(self) -> frozenset[tuple[str, str]]:
         """Every living customer, PROVISIONAL ones too."""
+        return frozenset(self._customers)
+
+    @cached_property
+    def _customers(self) -> dict[tuple[str, str], str]:
         rows = _rows(
             self._lake.read(
                 "customers",
                 accounts=self._accounts,
-                columns=["account_id", "customer_id"],
+                columns=["account_id", "customer_id", "resolution"],
             )
         )
-        return frozenset((row["account_id"], row["customer_id"]) for row in rows)
+        return {
+            (row["account_id"], row["customer_id"]): row["resolution"] for row in rows
+        }
+
+    def covers(self, account: str) -> bool:
+        """Whether all that is delivered of the account is selected."""
+        if self._accounts is not None and account not in self._accounts:
+            return True
+        if self._selection.customers is not None:
+            return False
+        days = self._selection.days
+        return days is None or all(
+            (account, day) in days for day in self._lake.days(account)
+        )
 
     def wanted(self, rule: ObjectRule, shape: Shape) -> Wanted:
         """The object's records as they should be, sorted by key.

@@ -345,6 +345,16 @@ def suppressed(state: State) -> frozenset[str]:
         return frozenset(connection.scalars(sa.select(_suppressions.c.subject)))
 
 
+def refused(state: State, object_name: str) -> dict[str, str]:
+    """The object's records that stand as refused, with their accounts."""
+    rejects = metadata.tables["rejected_records"]
+    query = sa.select(rejects.c.record_key, rejects.c.account_id).where(
+        rejects.c.stage == "crm", rejects.c.object_name == object_name
+    )
+    with state.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def settle_rejects(
     connection: sa.Connection, object_name: str, keys: Sequence[str]
 ) -> None:
