@@ -29,11 +29,18 @@ _DISTINCT = {
 }
 """Columns that hardly repeat: a dictionary would cost time and make them larger."""
 
+_DIFFERENCES = {
+    Kind.STRING: "DELTA_BYTE_ARRAY",
+    Kind.INSTANT: "DELTA_BINARY_PACKED",
+}
+
 
 def options(table: Table) -> dict[str, Any]:
     """How pyarrow writes a table's Parquet.
 
-    Level 1 is a third faster than level 3 and no larger on these tables.
+    Level 1 is a third faster than level 3 and no larger on these tables. Ids stand in
+    order and instants near each other: what differs from the one before takes less
+    time to compress than the whole.
     """
     repeating = [
         column.name
@@ -41,12 +48,19 @@ def options(table: Table) -> dict[str, Any]:
         if column.name not in _DISTINCT
         and (column.kind is not Kind.INSTANT or column.origin is Origin.LINEAGE)
     ]
+    differences = {
+        column.name: _DIFFERENCES[column.kind]
+        for column in table.columns
+        if column.name == "engagement_id"
+        or (column.kind is Kind.INSTANT and column.name not in repeating)
+    }
     return {
         "compression": "zstd",
         "compression_level": 1,
         "version": "2.6",
         "data_page_version": "1.0",
         "use_dictionary": repeating,
+        "column_encoding": differences,
         "write_statistics": True,
         "store_schema": True,
     }

@@ -63,7 +63,9 @@ class _Fields:
         passed[list(seen.faults)] = False
         self._places = np.flatnonzero(passed)
         self.odd: set[int] = set()
-        found = _parsed(_passed(seen, payloads, passed))
+        anew = pa.array(map(seen.anew.get, range(len(payloads))), pa.string())
+        texts = pa.table({"sent": payloads, "anew": anew})
+        found = _parsed(texts.filter(pa.array(passed)) if seen.faults else texts)
         self.columns = self._of(found, document(), ())
 
     def _of(self, objects: pa.StructArray, shape: Struct, owners: _Lists) -> Columns:
@@ -127,22 +129,9 @@ class _Fields:
         self.odd.update(self._places[odd].tolist())
 
 
-def _passed(
-    seen: Screened, payloads: pa.StringArray, passed: npt.NDArray[np.bool_]
-) -> pa.StringArray:
-    if seen.anew:
-        mask = np.zeros(len(payloads), np.bool_)
-        mask[list(seen.anew)] = True
-        written = [seen.anew[place] for place in sorted(seen.anew)]
-        payloads = pa.compute.replace_with_mask(
-            payloads, pa.array(mask), pa.array(written, payloads.type)
-        )
-    return payloads if passed.all() else payloads.filter(pa.array(passed))
-
-
-def _parsed(texts: pa.StringArray) -> pa.StructArray:
+def _parsed(texts: pa.Table) -> pa.StructArray:
     with _database().cursor() as connection:
-        connection.register("batch", pa.table({"text": texts}))
+        connection.register("batch", texts)
         found = connection.execute(_parsing()).to_arrow_table()
     return found.column(0).combine_chunks()
 
@@ -150,7 +139,7 @@ def _parsed(texts: pa.StringArray) -> pa.StructArray:
 @cache
 def _parsing() -> str:
     shape = json.dumps(structure(document()))
-    return f"SELECT from_json(text, '{shape}') FROM batch"  # noqa: S608 - our own names
+    return f"SELECT from_json(coalesce(anew, sent), '{shape}') FROM batch"  # noqa: S608 - our own names
 
 
 @cache

@@ -217,13 +217,15 @@ def _write(
         pc.equal(part.column("deleted_reason"), MOVED), fill_value=False
     )
     dead = part.filter(pc.and_not(part.column("is_deleted"), moved))
-    live = part.filter(pc.invert(part.column("is_deleted"))).combine_chunks()
+    live = part
+    if pc.any(part.column("is_deleted")).as_py():
+        live = part.filter(pc.invert(part.column("is_deleted")))
     payloads = live.column("payload").combine_chunks()
     seen, fields = parse(payloads, rules.account_id)
     progress.drift.update(seen.drift)
-    kept = live
+    kept = live.drop_columns("payload")
     if seen.faults:
-        kept = live.filter(
+        kept = kept.filter(
             pa.array([place not in seen.faults for place in range(len(live))])
         )
     made = tables_of(fields, kept, rules)
