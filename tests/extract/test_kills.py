@@ -85,6 +85,7 @@ def killed_and_exported_again(killer, folder, kill_at):
     code, told = killer.export(folder)
     assert code == 0
     assert told["statuses"] == ["PROVED", "PROVED"]
+    assert not list(folder.rglob(".*.tmp")), f"left over by a kill at write {kill_at}"
     lake, state = Lake(folder / "lake"), State(f"sqlite:///{folder / 'state.db'}")
     assert windows.unfinished(state, ACCOUNT, DAYS[0]) is None
     assert not pending.of(state, ACCOUNT)

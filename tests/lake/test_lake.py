@@ -194,13 +194,17 @@ def test_snapshots_are_put_in_order_and_left_alone_when_the_same(lake):
     assert len(lake.read("agents", accounts=["GHIJKL"])) == 0
 
 
+def held(lake):
+    rows = lake.read_raw("ABCDEF", DAY, ["engagement_id", "content_hash"])
+    return {tuple(row.values()) for row in rows.to_pylist()}
+
+
 def test_raw_is_appended_and_a_repeated_window_replaces_itself(lake):
     lake.append_raw("ABCDEF", DAY, "run", "2026-03-05T00:00:00Z", raw("a", "b"))
     lake.append_raw("ABCDEF", DAY, "run", "2026-03-05T00:00:00Z", raw("a", "b"))
     lake.append_raw("ABCDEF", DAY, "run", "w2", raw("c"))
     assert len(lake.raw_files("ABCDEF", DAY)) == 2
-    held = lake.held_versions("ABCDEF", DAY)
-    assert held == {("a", "h-a"), ("b", "h-b"), ("c", "h-c")}
+    assert held(lake) == {("a", "h-a"), ("b", "h-b"), ("c", "h-c")}
     assert lake.raw_days("ABCDEF") == [DAY]
     assert len(lake.read("raw_engagements")) == 3
 
@@ -209,8 +213,37 @@ def test_a_purge_replaces_all_raw_files_of_a_day(lake):
     lake.append_raw("ABCDEF", DAY, "run", "w1", raw("a", "b"))
     for left in (["a"], ["c"], ["d"]):
         lake.replace_raw("ABCDEF", DAY, raw(*left))
-        assert {one for one, _ in lake.held_versions("ABCDEF", DAY)} == set(left)
+        assert {one for one, _ in held(lake)} == set(left)
         assert len(lake.raw_files("ABCDEF", DAY)) == 1
+
+
+def test_a_purge_killed_before_the_old_files_went_doubles_nothing_for_good(lake):
+    for name, payloads in (("run", ["{}", "{}"]), ("rewritten", [None, "{}"])):
+        rows = raw("a", "b")
+        place = rows.schema.get_field_index("payload")
+        field = rows.schema.field(place)
+        rows = rows.set_column(place, field, pa.array(payloads, field.type))
+        lake.append_raw("ABCDEF", DAY, name, "0", rows)
+    assert len(lake.read_raw("ABCDEF", DAY)) == 4
+    lake.replace_raw("ABCDEF", DAY, lake.read_raw("ABCDEF", DAY))
+    left = lake.read_raw("ABCDEF", DAY, ["engagement_id", "payload"]).to_pylist()
+    assert [(row["engagement_id"], bool(row["payload"])) for row in left] == [
+        ("a", False),
+        ("b", True),
+    ]
+
+
+@pytest.mark.parametrize("ending", ["replace_raw", "sweep_raw"])
+def test_no_document_stays_in_what_a_killed_run_left_half_written(lake, ending):
+    rows = raw("a")
+    lake.append_raw("ABCDEF", DAY, "run", "w1", rows)
+    folder = Path(lake.url, "raw_engagements", "account=ABCDEF", f"day={DAY}")
+    left_over = folder / ".run-w0.parquet.0123456789abcdef.tmp"
+    left_over.write_bytes(b"PAR1 personal")
+    arguments = [rows] if ending == "replace_raw" else []
+    getattr(lake, ending)("ABCDEF", DAY, *arguments)
+    assert not left_over.exists()
+    assert held(lake) == {("a", "h-a")}
 
 
 def test_documents_are_kept_and_compared(lake):
@@ -315,7 +348,8 @@ def test_a_bucket_is_written_and_read_like_a_folder():
     assert write(bucket, 4).changed
     bucket.append_raw("ABCDEF", DAY, "run", "w", raw("a"))
     assert len(bucket.read("engagement_topics")) == 4
-    assert bucket.held_versions("ABCDEF", DAY) == {("a", "h-a")}
+    bucket.sweep_raw("ABCDEF", DAY)
+    assert held(bucket) == {("a", "h-a")}
     assert bucket.write_snapshot("agents", agents("a"), run_id="r").changed
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")

@@ -133,7 +133,10 @@ class Held(msgspec.Struct, gc=False):
 
 
 class DayStore:
-    """The versions of one account-day: those held, and those a run adds."""
+    """The versions of one account-day: those held, and those a run adds.
+
+    The day is leased to the run, so that no other writes its raw files.
+    """
 
     def __init__(self, storing: Storing, day: date) -> None:
         self.day = day
@@ -141,6 +144,7 @@ class DayStore:
         self.added = 0
         self._to = storing
         self._lock = Lock()
+        storing.lake.sweep_raw(storing.account, day)
         self._held = held_versions(storing.lake, storing.account, day)
         self._landed: set[str] = set()
 

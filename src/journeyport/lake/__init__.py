@@ -63,17 +63,25 @@ class Lake:
         return self._put_raw(account, day, name, data)
 
     def replace_raw(self, account: str, day: date, data: pa.Table) -> FileInfo:
-        """Put these versions in place of all the account-day's (for a purge only)."""
+        """Put these versions in place of all the account-day's (for a purge only).
+
+        What a replacement that was killed left twice is there once again after it.
+        """
         before = self.raw_files(account, day)
         name = "rewritten-0.parquet"
         folder = day_folder(_RAW, account, day)
         if f"{folder}/{name}" in before:
             name = "rewritten-1.parquet"
-        info = self._put_raw(account, day, name, data)
+        info = self._put_raw(account, day, name, _once(data))
         for path in before:
             if path != f"{folder}/{name}":
                 self.files.delete(path)
+        self.sweep_raw(account, day)
         return info
+
+    def sweep_raw(self, account: str, day: date) -> None:
+        """Remove half-written raw files of killed runs; nobody else may be writing."""
+        self.files.sweep(day_folder(_RAW, account, day))
 
     def _put_raw(self, account: str, day: date, name: str, data: pa.Table) -> FileInfo:
         content = written(RAW_ENGAGEMENTS, data)
@@ -115,17 +123,6 @@ class Lake:
     def raw_size(self, account: str, day: date) -> tuple[int, int]:
         """How many rows `read_raw` would give, and about how many bytes."""
         return size(self.files, self.raw_files(account, day))
-
-    def held_versions(self, account: str, day: date) -> set[tuple[str, str]]:
-        """(engagement_id, content_hash) of all that is held."""
-        held = self.read_raw(account, day, ["engagement_id", "content_hash"])
-        return set(
-            zip(
-                held.column("engagement_id").to_pylist(),
-                held.column("content_hash").to_pylist(),
-                strict=True,
-            )
-        )
 
     def raw_days(self, account: str) -> list[date]:
         """The days of which raw documents are held, in order."""
@@ -278,6 +275,20 @@ class Lake:
     def write_catalogue(self, path: str | Path) -> None:
         """Write a DuckDB file of views over this lake, aside, then renamed."""
         write_catalogue(Path(path), self.files)
+
+
+def _once(data: pa.Table) -> pa.Table:
+    """Each landing of a version once; of equal ones that which has no document left."""
+    names = ("engagement_id", "content_hash", "_extracted_at")
+    keys = zip(*(data.column(name).to_pylist() for name in names), strict=True)
+    erased = data.column("payload").is_null().to_pylist()
+    places: dict[tuple[Any, ...], int] = {}
+    for place, key in enumerate(keys):
+        if key not in places or erased[place]:
+            places[key] = place
+    if len(places) == len(data):
+        return data
+    return data.take(pa.array(sorted(places.values()), pa.int64()))
 
 
 def _table(name: str) -> Table:

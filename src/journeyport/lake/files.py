@@ -120,6 +120,12 @@ class Files:
         if self.exists(path):
             self.filesystem.delete_file(self.place(path))
 
+    def sweep(self, folder: str) -> None:
+        """Remove the drafts of killed runs from a folder that nobody writes to now."""
+        for name in self.names(folder):
+            if name.startswith(".") and name.endswith(".tmp"):
+                self.delete(f"{folder}/{name}")
+
     def draft(self, path: str) -> "Draft":
         """A new file that takes its name only when it is whole."""
         return Draft(self, path)
