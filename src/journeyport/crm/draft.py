@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from journeyport.crm.compare import Difference
+from journeyport.crm.guards import Reads
 from journeyport.crm.mapping import Mapping as CrmMapping
 from journeyport.crm.mapping import ObjectRule
 from journeyport.crm.planfile import Action
@@ -35,6 +36,7 @@ class Draft:
     now: datetime
     suppressed: frozenset[str]
     names: Names
+    reads: Reads
     actions: list[Action] = field(default_factory=list)
     foreseen: list[Foreseen] = field(default_factory=list)
     counts: dict[str, Counter[str]] = field(default_factory=dict)

@@ -206,6 +206,7 @@ def _read(draft: Draft, rule: ObjectRule, due: list[_Due]) -> dict[str, Seen]:
     unseen = [each for each in due if each.seen is None]
     ids = sorted({each.record_id for each in unseen if each.record_id})
     new = {each.record.key: each.record for each in unseen if each.record_id is None}
+    draft.reads.allow(len(ids) + len(new))
     found = {s.id: s for s in draft.crm.find(rule.name, "Id", ids, rule.names)}
     binned: list[Entry] = []
     taken_back = planned.undone(draft.state, draft.crm.org.id) if new else frozenset()

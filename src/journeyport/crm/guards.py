@@ -1,4 +1,4 @@
-"""What a plan would cost, and what forbids it; asked before the first write.
+"""What a plan costs, and what forbids it; asked before long reads and the first write.
 
 Storage is reckoned at 2 kB a record:
 https://help.salesforce.com/s/articleView?id=xcloud.overview_storage.htm
@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from journeyport.crm.config import CrmConfig, Guards
 from journeyport.crm.planfile import Action
 from journeyport.crm.protocol import Crm
+from journeyport.errors import PermanentError
 
 RECORD_MB = 2 / 1024
+
+ASK_FROM = 20
+"""From so many calls on, one more is well spent on asking what the org has left."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,46 @@ class Cost:
 
     calls: int
     storage_mb: float
+
+
+class Reads:
+    """The calls that making one plan takes, held against the guards.
+
+    Args:
+        crm: the org; its calls are counted from now on.
+        guards: the guards.
+    """
+
+    def __init__(self, crm: Crm, guards: Guards) -> None:
+        self._crm = crm
+        self._guards = guards
+        self._before = crm.calls.reads
+
+    @property
+    def made(self) -> int:
+        """The calls so far."""
+        return self._crm.calls.reads - self._before
+
+    def allow(self, values: int) -> None:
+        """Refuse to look for so many values in the org when a guard forbids it.
+
+        Raises:
+            PermanentError: it would take too many calls.
+        """
+        needed = self._crm.find_calls(values)
+        if self.made + needed > self._guards.calls:
+            raise PermanentError(
+                f"Nothing was written: making the plan takes about {self.made + needed}"
+                f" API calls, more than the {self._guards.calls} one plan may make; "
+                "plan fewer days or deliver fewer accounts, or raise the guard."
+            )
+        left = self._crm.budget().calls_left if needed >= ASK_FROM else None
+        if left is not None and needed > int(left * self._guards.calls_share):
+            raise PermanentError(
+                f"Nothing was written: reading takes about {needed} API calls, more "
+                f"than {int(left * self._guards.calls_share)}, the allowed share of "
+                f"the {left} that the org has left today."
+            )
 
 
 def cost(crm: Crm, config: CrmConfig, actions: Sequence[Action]) -> Cost:

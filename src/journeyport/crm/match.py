@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from journeyport.crm.guards import Reads
 from journeyport.crm.mapping import ObjectRule
 from journeyport.crm.protocol import Crm, Seen
 from journeyport.crm.source import Record, Source
@@ -113,6 +114,7 @@ def match(
     keys: Keys,
     ledger: Mapping[str, Entry],
     changed: Mapping[str, Seen],
+    reads: Reads,
 ) -> list[Match]:
     """Match customers.
 
@@ -124,6 +126,10 @@ def match(
         keys: whose external id is whose.
         ledger: what the CRM accepted.
         changed: records that changed there since they were last read, by id.
+        reads: allows each look, or refuses.
+
+    Raises:
+        PermanentError: a guard forbids to look for so many.
     """
     found: list[Match] = []
     open_: list[Record] = []
@@ -133,7 +139,9 @@ def match(
             open_.append(record)
         else:
             found.append(known)
-    found.extend(_look(crm, rule, open_, source=source, keys=keys, ledger=ledger))
+    found.extend(
+        _look(crm, rule, open_, source=source, keys=keys, ledger=ledger, reads=reads)
+    )
     return sorted(_settle_contests(found), key=lambda m: m.key)
 
 
@@ -160,6 +168,7 @@ def _look(
     source: Source,
     keys: Keys,
     ledger: Mapping[str, Entry],
+    reads: Reads,
 ) -> list[Match]:
     """Match by reading, tier by tier; who is settled is not looked for again."""
     fields = (*rule.names, *(m.field for m in rule.matches))
@@ -198,6 +207,7 @@ def _look(
         wanted = sorted({value for r in asked for value in values[r.key]})
         if not wanted:
             continue
+        reads.allow(len(wanted))
         index: dict[str, list[Seen]] = defaultdict(list)
         for seen in crm.find(rule.name, field, wanted, fields):
             value = seen.id if field == "Id" else seen.values.get(field)

@@ -69,6 +69,7 @@ def make_plan(
     Raises:
         SettingsError: the mapping does not fit the org.
         TransientError: a job of an earlier plan is still writing there.
+        PermanentError: a guard forbids to read so much.
     """
     now = clock.now()
     refuse_while_jobs_run(crm, state, now)
@@ -88,6 +89,7 @@ def make_plan(
         now,
         memory.suppressed(state),
         _names(crm, state, mapping.customer, keys),
+        guards.Reads(crm, config.guards),
     )
     for place, rule in enumerate(mapping.objects):
         if progress is not None:
@@ -141,6 +143,7 @@ def _matched(
         keys=keys,
         ledger=side.ledger,
         changed=side.changed,
+        reads=draft.reads,
     )
     draft.names.meet((m.customer, m.record_id) for m in found if m.record_id)
     for m in found:
@@ -207,6 +210,7 @@ def _finish(draft: Draft, config: CrmConfig, selection: Selection, reason: str) 
         refusals=guards.refusals(draft.crm, config.guards, draft.actions, cost),
         frontiers=draft.frontiers,
         path=config.plan_dir / f"{plan_id}.json",
+        reads=draft.reads.made,
     )
     planfile.save(plan)
     rowsfile.write(plan, draft.state)

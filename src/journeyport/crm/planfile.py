@@ -91,6 +91,7 @@ class Plan:
         refusals: the guards that forbid it, in words; empty: none.
         frontiers: up to when the other side's changes are in it, per object.
         path: its file.
+        reads: API calls made to plan it.
     """
 
     plan_id: str
@@ -112,6 +113,7 @@ class Plan:
     refusals: tuple[str, ...]
     frontiers: Mapping[str, datetime]
     path: Path
+    reads: int = 0
 
     @property
     def creates(self) -> int:
@@ -140,6 +142,7 @@ class Plan:
             "counts": {name: dict(count) for name, count in self.counts.items()},
             "changes": {name: dict(count) for name, count in self.changes.items()},
             "calls": self.calls,
+            "reads": self.reads,
             "storage_mb": self.storage_mb,
             "refusals": list(self.refusals),
         }
@@ -160,7 +163,8 @@ class Plan:
             lines.append(f"  would be refused, not sent: {many} × {code}")
         lines.append(
             f"  {self.creates} to make, {self.updates} to change, about "
-            f"{self.calls} API calls and {self.storage_mb:g} MB"
+            f"{self.calls} API calls and {self.storage_mb:g} MB; {self.reads} calls "
+            "were made to plan it"
         )
         lines += [f"  REFUSED: {sentence}" for sentence in self.refusals]
         lines.append(f"  values: {self.path.with_suffix('.csv')}")
