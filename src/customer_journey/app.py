@@ -66,6 +66,7 @@ def create_app(service: Service) -> FastAPI:
         title="Customer Journey", openapi_url=None, docs_url=None, redoc_url=None
     )
     app.state.service = service
+    app.router.redirect_slashes = False
     by_path: dict[str, list[Operation]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, []).append(operation)
@@ -102,9 +103,11 @@ def _endpoint(service: Service, operations: dict[str, Operation]) -> Any:
         notes.update(operation=operation.name, path=PREFIX + operation.path)
         account = request.path_params["accountId"]
         principal = service.access.principal(request.headers.get("authorization"))
-        service.access.check_app_key(request.headers.get("appkey"), account)
+        key = request.headers.get("appkey")
+        service.access.check_app_key(key)
         if principal.account != account:
             raise Problem(403, "The token does not belong to this account.")
+        service.access.check_app_key(key, account)
         notes["account"] = account
         bodies.account(account)
         if not operation.roles & principal.roles:
@@ -122,7 +125,6 @@ def _endpoint(service: Service, operations: dict[str, Operation]) -> Any:
         return operation.handler(
             Call(
                 number=number,
-                reader=trouble.reader(service, number, writes=operation.writes),
                 service=service,
                 account=account,
                 principal=principal,

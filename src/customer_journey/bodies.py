@@ -44,8 +44,8 @@ def journey_query(body: Any, account: str) -> Query:
     query = Query(
         account=account,
         identifiers=check.identifiers("identifiers"),
-        start=check.instant("startDate", nullable=True),
-        end=check.instant("endDate", nullable=True),
+        start=_bound(check, "startDate"),
+        end=_bound(check, "endDate"),
         conversation=check.string("conversation", *_TOPIC, nullable=True),
         agent=check.string("agentId", 3, 36),
         channels=tuple(channels or ()),
@@ -54,12 +54,18 @@ def journey_query(body: Any, account: str) -> Query:
     return query
 
 
+def _bound(check: Check, name: str) -> int | None:
+    """A bound of what is searched for: whole milliseconds, as startDates are."""
+    instant = check.instant(name, nullable=True)
+    return None if instant is None else instant // 1000 * 1000
+
+
 def agents_query(body: Any) -> tuple[Values, str, int | None]:
     """List Agents' identifiers, channel and earliest instant."""
     check = _object(body)
     identifiers = check.identifiers("identifiers", required=True)
     channel = check.string("channelId", 3, 50, required=True)
-    start = check.instant("startDate", nullable=True)
+    start = _bound(check, "startDate")
     check.done()
     return identifiers or {}, channel or "", start
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import sqlalchemy as sa
 from starlette.responses import Response
 
 from customer_journey import bodies, store
@@ -32,8 +31,6 @@ class Call:
     notes: dict[str, Any]
     #: The request's number, by which faults are drawn.
     number: int
-    #: Where reads read; an old state when the replica is stale.
-    reader: sa.Connection
 
     @property
     def engagement(self) -> str:

@@ -18,7 +18,9 @@ def get_engagements(call: Call) -> Response:
     number, size = bodies.paging(call.query)
     wanted = bodies.uuids(call.query.get("engagementIds"))
     call.notes.update(pageNumber=number, pageSize=size, asked=len(wanted))
-    texts = trouble.documents(call, store.get_texts(call.reader, call.account, wanted))
+    texts = trouble.documents(
+        call, store.get_texts(trouble.reader(call), call.account, wanted)
+    )
     if not texts:
         raise Problem(404, "None of the engagements is known.")
     shown = texts[(number - 1) * size : number * size]
@@ -31,7 +33,7 @@ def get_engagements(call: Call) -> Response:
 
 def get_engagement(call: Call) -> Response:
     """Get Engagement."""
-    known = store.get_texts(call.reader, call.account, [call.engagement])
+    known = store.get_texts(trouble.reader(call), call.account, [call.engagement])
     texts = trouble.documents(call, known)
     if not texts:
         raise Problem(404, "There is no such engagement.")

@@ -20,7 +20,9 @@ def get_journeys(call: Call) -> Response:
         endDate=None if query.end is None else format_instant(query.end),
     )
     query, limit = trouble.before_search(call, query, number, size)
-    page = search.search(call.reader, query, number, limit, oldest=trouble.oldest(call))
+    page = search.search(
+        trouble.reader(call), query, number, limit, oldest=trouble.oldest(call)
+    )
     page = trouble.after_search(call, page)
     call.notes.update(rows=len(page.documents), total=page.total)
     return Response(

@@ -4,7 +4,6 @@ Which of them strike is decided in faults.py; documents are made odd in oddities
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -26,14 +25,14 @@ SMALL_PAGE = 20
 DEEPEST = 10_000
 
 
-def reader(service: Service, request: int, *, writes: bool) -> sa.Connection:
-    """Where a request reads: the present state, or an old one."""
-    faults = service.faults
-    if writes or not (rng := faults.strikes("stale-replica", request)):
+def reader(call: "Call") -> sa.Connection:
+    """Where engagements are read: the present state, or an old one."""
+    service = call.service
+    if not (rng := service.faults.strikes("stale-replica", call.number)):
         return service.store.reader
     if rng.random() < 0.25:
         service.replica.refresh()
-    faults.note("stale-replica", request)
+    service.faults.note("stale-replica", call.number)
     return service.replica.reader
 
 
@@ -68,10 +67,7 @@ def before_search(
         raise Problem(400, f"Pages end at the {DEEPEST}th engagement.")
     call.service.traffic.churn(faults, call.number, query)
     if faults.has("microseconds"):
-        faults.note("microseconds", call.number)
-        start = None if query.start is None else query.start // 1000 * 1000
-        end = None if query.end is None else query.end // 1000 * 1000
-        query = replace(query, start=start, end=end)
+        faults.note("microseconds", call.number)  # the store's; bounds stay as ever
     if faults.has("small-pages") and size > SMALL_PAGE:
         faults.note("small-pages", call.number)
         size = SMALL_PAGE

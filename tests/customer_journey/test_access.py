@@ -95,6 +95,12 @@ def test_each_operation_refuses_strangers_and_other_accounts(empty, operation):
     crossed = {**theirs, "appkey": mine["appkey"]}
     answer = empty.http.request(method, url, json=body, headers=crossed)
     assert_problem(answer, 403, "not belong to this account")
+    answer = empty.http.request(method, url, json=body, headers=theirs)
+    assert_problem(answer, 403, "not belong to this account")
+    answer = empty.http.request(
+        method, url, json=body, headers={**mine, "appkey": theirs["appkey"]}
+    )
+    assert_problem(answer, 401, "unknown app key")
 
 
 def test_the_three_grants_give_tokens_that_work(empty):

@@ -33,6 +33,13 @@ def test_both_bounds_are_inclusive(filled):
     assert {one["startDate"] for one in answer["engagements"]} == {start}
 
 
+def test_bounds_finer_than_a_millisecond_are_cut_to_one(filled):
+    start = filled.search(**DAY).json()["engagements"][0]["startDate"]
+    total = filled.search(startDate=start, endDate=start).json()["pagination"]["total"]
+    within = {"startDate": f"{start[:-1]}7Z", "endDate": f"{start[:-1]}9Z"}
+    assert filled.search(**within).json()["pagination"]["total"] == total
+
+
 def test_the_total_is_what_lies_between_any_two_bounds(filled):
     starts = sorted(one["startDate"] for one in walk(filled))
     rng = Random(3)

@@ -226,6 +226,7 @@ def test_another_media_type_is_refused(empty, kind):
         ("PATCH", "/engagements", 405),
         ("GET", f"/engagements/{ID}:update", 405),
         ("GET", "/nothing", 404),
+        ("GET", "/engagements/", 404),
         ("GET", "/engagements/%00", 400),
         ("GET", "/engagements/not-a-uuid", 400),
         ("POST", f"/engagements/{ID}/participants/%00:remove", 404),
