@@ -136,9 +136,10 @@ def _status(run: Run, account: str, day: date) -> str | None:
     manifest = run.lake.manifest(account, day)
     if held is None or manifest is None:
         return None
-    named = {one["table"]: one["sha256"] for one in json.loads(held.document)["files"]}
+    document = json.loads(held.document)
+    named = {one["table"]: one["sha256"] for one in document["files"]}
     there = {name: facts.sha256 for name, facts in manifest.tables.items()}
-    return held.status if named == there else OUTDATED
+    return document["status"] if named == there else OUTDATED
 
 
 def _unproved(account: str, day: date, checked: Checked) -> str:

@@ -16,7 +16,6 @@ from journeyport.client import SourceClient
 from journeyport.clock import Clock
 from journeyport.errors import JourneyportError, LeaseError
 from journeyport.extract import (
-    DayLanding,
     ExtractOptions,
     IdentifierTypes,
     LandReport,
@@ -148,7 +147,11 @@ class Landed:
     @property
     def warnings(self) -> list[str]:
         """What a person should know though nothing failed."""
-        return [one.warning for one in self.types.values() if one.warning]
+        found = [one.warning for one in self.types.values() if one.warning]
+        return [
+            *found,
+            *(text for one in self.reports.values() for text in one.warnings),
+        ]
 
     @property
     def touched(self) -> list[tuple[str, date]]:
@@ -232,15 +235,15 @@ def land(
 
     reports = run.each("landing", accounts, one)
     wrong = [
-        Failure("proof", account, landing.day, _unproved(account, landing))
+        Failure("proof", account, landing.day, landing.unproved(account))
         for account, report in reports.items()
         for landing in report.days
         if landing.status == windows.HELD
     ]
     wrong += [
-        Failure("proof", account, None, str(report.failure))
+        Failure("proof", account, None, sentence)
         for account, report in reports.items()
-        if report.failure is not None
+        for sentence in report.wrong
     ]
     run.fail("proof", wrong)
     return Landed(reports, types)
@@ -384,14 +387,6 @@ def _strengths(
     manifest = lake.manifest(account, last) if last is not None else None
     used = manifest.facts.get("strengths", {}) if manifest is not None else {}
     return {**used, **configured}
-
-
-def _unproved(account: str, landing: DayLanding) -> str:
-    why = ", ".join(landing.breaches) or "no answer could be used"
-    return (
-        f"{landing.day} of account {account} could not be proved complete ({why}) and "
-        "is held back; export it again, or release it with a reason."
-    )
 
 
 def _named(progress: Progress | None, what: str) -> Progress | None:

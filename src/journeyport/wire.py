@@ -303,11 +303,14 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 def parse_instant(text: object) -> datetime | None:
     """An instant, cut to microseconds, in UTC; None where it cannot be read.
 
-    A time without an offset is taken for UTC, which is what the source documents.
+    A time without an offset is taken for UTC, which is what the source documents. The
+    years 1 and 9999 stand for no time at all, and cannot be reckoned with.
     """
     try:
         instant = datetime.fromisoformat(text)  # type: ignore[arg-type]
     except (ValueError, TypeError):
+        return None
+    if not 1 < instant.year < 9999:
         return None
     if instant.tzinfo is UTC:
         return instant

@@ -3,12 +3,9 @@
 from journeyport.extract.audit import AuditReport, audit, rotation
 from journeyport.extract.certificate import (
     Certificate,
-    Verification,
     certify,
-    issue_certificates,
     markdown,
     release,
-    verify_certificate,
 )
 from journeyport.extract.doctor import Diagnosis, Estimate, diagnose
 from journeyport.extract.identifiers import (
@@ -26,6 +23,7 @@ from journeyport.extract.report import (
     LandReport,
     Source,
 )
+from journeyport.extract.verification import Verification, verify_certificate
 from journeyport.extract.watch import WatchReport, purge, watch_list
 
 __all__ = [
@@ -46,7 +44,6 @@ __all__ = [
     "certify",
     "diagnose",
     "identifier_types",
-    "issue_certificates",
     "land",
     "load_policy",
     "markdown",

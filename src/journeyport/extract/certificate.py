@@ -7,7 +7,7 @@ name them by their SHA-256; one that says the same as the last is not issued.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Any
@@ -17,7 +17,6 @@ import orjson
 from journeyport.clock import Clock
 from journeyport.errors import ArgumentError, PermanentError
 from journeyport.extract.checks import ASSUMPTIONS
-from journeyport.extract.report import LandReport
 from journeyport.lake import Lake, Manifest
 from journeyport.state import State, certificates, windows
 from journeyport.state.certificates import Issued
@@ -26,7 +25,10 @@ from journeyport.state.windows import WalkedDay, WalkedWindow
 FORM = 1
 """Raised by one when the document's shape changes."""
 
-_SAME = ("status", "coverage", "claim_from", "claim_to", "proof", "files", "released")
+_SAME = (
+    *("status", "coverage", "claim_from", "claim_to", "proof", "files", "released"),
+    "field_policy_dropped",
+)
 """What two certificates must share for the later one to be needless."""
 
 
@@ -47,44 +49,6 @@ class Certificate:
         """What it says."""
         document: dict[str, Any] = orjson.loads(self.issued.document)
         return document
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What checking an account-day's certificates against the lake found.
-
-    Attributes:
-        issued: the latest certificate.
-        findings: what is wrong, one sentence each; none when all holds.
-        checked: how many certificates and files were looked at.
-    """
-
-    issued: Issued
-    findings: tuple[str, ...]
-    checked: int
-
-    @property
-    def ok(self) -> bool:
-        """Nothing is wrong."""
-        return not self.findings
-
-    def text(self) -> str:
-        """The certificate and what checking it found, as Markdown."""
-        found = "\n".join(f"- {finding}" for finding in self.findings)
-        verdict = (
-            f"Verified: {self.checked} certificates and files match their hashes."
-            if self.ok
-            else f"NOT verified:\n{found}"
-        )
-        return f"{markdown(orjson.loads(self.issued.document))}\n{verdict}\n"
-
-
-def issue_certificates(
-    lake: Lake, state: State, landing: LandReport, run_id: str, clock: Clock
-) -> list[Certificate]:
-    """Certify each day of a landing, after its tables were written; see `certify`."""
-    days = [one.day for one in landing.days]
-    return certify(lake, state, landing.account, days, run_id=run_id, clock=clock)
 
 
 def certify(
@@ -132,7 +96,7 @@ def _certify(
         "number": 1 if before is None else before.number + 1,
         "previous": None if before is None else before.certificate_hash,
         "run_id": run_id,
-        "issued_at": _time(now),
+        "issued_at": as_text(now),
     }
     content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2)
     issued = Issued(
@@ -181,11 +145,11 @@ def _document(
         "released": walked.reason,
         "claim": claim(walked),
         "coverage": walked.coverage,
-        "claim_from": _time(walked.claim_from),
-        "claim_to": _time(walked.claim_to),
+        "claim_from": as_text(walked.claim_from),
+        "claim_to": as_text(walked.claim_to),
         "end_fixed_by": "the source's clock" if walked.source_clock else "our clock",
-        "walk_began_at": _time(walked.began_at),
-        "content_read_at": _time(walked.walked_at),
+        "walk_began_at": as_text(walked.began_at),
+        "content_read_at": as_text(walked.walked_at),
         "walked_by": walked.run_id,
         "proof": walked.proof,
         "calls": walked.calls,
@@ -194,8 +158,8 @@ def _document(
         "tombstones": len(deleted) - alive,
         "windows": [
             {
-                "from": _time(one.window_from),
-                "to": _time(one.window_to),
+                "from": as_text(one.window_from),
+                "to": as_text(one.window_to),
                 "coverage": one.coverage,
                 "calls": one.calls,
                 "engagements": one.engagements,
@@ -229,10 +193,10 @@ def _document(
 
 def claim(walked: WalkedDay) -> str:
     """What a certificate claims, in one sentence."""
-    span = f"[{_time(walked.claim_from)}, {_time(walked.claim_to)}]"
+    span = f"[{as_text(walked.claim_from)}, {as_text(walked.claim_to)}]"
     if walked.status == windows.HELD:
         return f"Nothing: the walk over {span} could not be proved complete."
-    begin = _time(walked.began_at)
+    begin = as_text(walked.began_at)
     sentence = (
         f"Every engagement of account {walked.account} ({walked.coverage}) dated in "
         f"{span}, visible before {begin} and not erased before its window was read, is "
@@ -280,57 +244,6 @@ def release(
         )
 
 
-def verify_certificate(
-    lake: Lake, state: State, account: str, day: date
-) -> Verification:
-    """Check the chain of an account-day's certificates, and the latest one's files.
-
-    Raises:
-        ArgumentError: there is no certificate.
-    """
-    chain = certificates.chain(state, account, day)
-    if not chain:
-        raise ArgumentError(
-            f"There is no certificate of {day} for account {account}; export the day "
-            "first."
-        )
-    findings: list[str] = []
-    previous: str | None = None
-    for issued in chain:
-        findings += _check(lake, issued, previous)
-        previous = issued.certificate_hash
-    files = orjson.loads(chain[-1].document)["files"]
-    for file in files:
-        findings += _check_file(lake, file)
-    return Verification(chain[-1], tuple(findings), len(chain) + len(files))
-
-
-def _check(lake: Lake, issued: Issued, previous: str | None) -> list[str]:
-    name = f"Certificate {issued.number}"
-    try:
-        content = lake.read_document(path_of(issued))
-    except FileNotFoundError:
-        return [f"{name} is in the state and not in the lake ({path_of(issued)})."]
-    findings: list[str] = []
-    if hashlib.sha256(content).hexdigest() != issued.certificate_hash:
-        findings.append(f"{name} in the lake is not the one that was issued.")
-    if content.decode(errors="replace") != issued.document:
-        findings.append(f"{name} in the state differs from the one in the lake.")
-    if orjson.loads(issued.document)["previous"] != previous:
-        findings.append(f"{name} does not follow the one before it.")
-    return findings
-
-
-def _check_file(lake: Lake, file: dict[str, Any]) -> list[str]:
-    try:
-        content = lake.read_document(file["path"])
-    except FileNotFoundError:
-        return [f"{file['path']} is gone."]
-    if hashlib.sha256(content).hexdigest() != file["sha256"]:
-        return [f"{file['path']} is not the file that was certified."]
-    return []
-
-
 def markdown(document: dict[str, Any]) -> str:
     """A certificate for reading: claim, windows, assumptions, files."""
     windows_table = "\n".join(
@@ -374,14 +287,6 @@ def _verdict(broken: int) -> str:
     return f"broken {broken} times" if broken else "held"
 
 
-def with_hashes(landing: LandReport, done: Sequence[Certificate]) -> LandReport:
-    """The report with the hash of each day's certificate."""
-    hashes = {one.issued.day: one.issued.certificate_hash for one in done}
-    days = tuple(
-        replace(day, certificate_hash=hashes.get(day.day)) for day in landing.days
-    )
-    return replace(landing, days=days)
-
-
-def _time(instant: datetime) -> str:
+def as_text(instant: datetime) -> str:
+    """An instant as a certificate writes it: UTC, whole seconds."""
     return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

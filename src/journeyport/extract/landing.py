@@ -200,7 +200,12 @@ class _Landing:
         )
         if walk is None or not resumed:
             walk = OpenWalk(
-                account, day, self.to.run_id, self.opening.coverage, now, hi
+                account,
+                day,
+                self._walk_id(day),
+                self.opening.coverage,
+                min(now, self.source.now()[0]),  # whichever clock is behind
+                hi,
             )
             windows.begin(state, walk)
         done = windows.windows_of(state, account, day, walk.run_id) if resumed else []
@@ -213,6 +218,16 @@ class _Landing:
             left=1,
             resumed=resumed,
         )
+
+    def _walk_id(self, day: date) -> str:
+        """The run's id, numbered where the day's claim rests on windows under it."""
+        known = windows.day_of(self.to.state, self.to.account, day)
+        run_id, _, number = (
+            ("", "", "") if known is None else known.run_id.partition("~")
+        )
+        if run_id != self.to.run_id:
+            return self.to.run_id
+        return f"{run_id}~{int(number or 1) + 1}"
 
     def _task(self, day: _Day, walk: Walk | None) -> list[Walk]:
         if walk is None:
@@ -297,7 +312,7 @@ class _Landing:
         missing = self._missing(day, status)
         calls = sum(window.calls for window in day.windows)
         found = len(day.store.ids & day.found)
-        windows.finish_day(
+        known = windows.finish_day(
             self.to.state,
             WalkedDay(
                 account=self.to.account,
@@ -328,6 +343,7 @@ class _Landing:
             breaches=dict(sorted(breaches.items())),
             claim_to=hi,
             missing=missing,
+            stands=known.status != status,
         )
 
     def _missing(self, day: _Day, status: str) -> int:

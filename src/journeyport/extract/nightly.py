@@ -83,6 +83,19 @@ class NightReport:
             found |= set(self.watched.touched)
         return sorted(found)
 
+    @property
+    def wrong(self) -> list[str]:
+        """What went wrong for the account as a whole, in sentences."""
+        found = [] if self.failure is None else [str(self.failure)]
+        if self.watched is not None and self.watched.refusal:
+            found.append(self.watched.refusal)
+        return found
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What somebody should look at though nothing failed."""
+        return () if self.watched is None else self.watched.warnings
+
     def require_proved(self) -> None:
         """Do nothing if all that was walked is proved, or still open.
 

@@ -98,7 +98,7 @@ class DayLanding:
         breaches: assumptions broken, with how often.
         claim_to: the end of the claim, inclusive.
         missing: engagements held that the walk did not show.
-        certificate_hash: the certificate that holds, once it was issued.
+        stands: not proved this time, and what was claimed of it before stands.
     """
 
     day: date
@@ -111,7 +111,22 @@ class DayLanding:
     breaches: Mapping[str, int]
     claim_to: datetime
     missing: int = 0
-    certificate_hash: str | None = None
+    stands: bool = False
+
+    @property
+    def why(self) -> str:
+        """Why it could not be proved, in a few words."""
+        return ", ".join(self.breaches) or "no answer could be used"
+
+    def unproved(self, account: str) -> str:
+        """That the account's day could not be proved, and what follows."""
+        day = f"{self.day} of account {account} could not be proved complete"
+        if self.stands:
+            return f"{day} again ({self.why}); what its certificate claims stands."
+        return (
+            f"{day} ({self.why}) and is held back; export it again, or release it with "
+            "a reason."
+        )
 
 
 @dataclass(frozen=True)
@@ -153,6 +168,16 @@ class LandReport:
         return [(self.account, landing.day) for landing in self.days]
 
     @property
+    def wrong(self) -> list[str]:
+        """What went wrong for the account as a whole, in sentences."""
+        return [] if self.failure is None else [str(self.failure)]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What somebody should look at though nothing failed."""
+        return ()
+
+    @property
     def held(self) -> tuple[DayLanding, ...]:
         """The days that could not be proved."""
         return tuple(landing for landing in self.days if landing.status == "HELD")
@@ -168,9 +193,8 @@ class LandReport:
             raise self.failure
         if self.held:
             first = self.held[0]
-            why = ", ".join(first.breaches) or "no answer could be used"
             raise NotProvedError(
                 f"{len(self.held)} day(s) of account {self.account} could not be "
-                f"proved, {first.day} first ({why}); walk them again, or release them "
-                "with a reason."
+                f"proved, {first.day} first ({first.why}); walk them again, or release "
+                "them with a reason."
             )

@@ -79,15 +79,20 @@ class WatchReport:
         return [(self.account, day) for day in sorted(self.days)]
 
     @property
+    def refusal(self) -> str:
+        """What the guard says where too many are missing; empty: nothing."""
+        if not self.refused:
+            return ""
+        return (
+            f"{self.refused} engagements of account {self.account} are missing at the "
+            "source, more than one run may call deleted; see whether it lost them, "
+            "then raise the tombstone share."
+        )
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What somebody should look at, one sentence each."""
         found: list[str] = []
-        if self.refused:
-            found.append(
-                f"{self.refused} engagements of account {self.account} are missing at "
-                "the source, more than one run may call deleted; see whether it lost "
-                "them, then raise the tombstone share."
-            )
         if self.given_up:
             found.append(
                 f"{self.given_up} engagements of account {self.account} were never "
@@ -244,6 +249,7 @@ class _Reading:
             versions: list[Version] = []
             store.add(rows, versions)
             store.flush(versions, "watch")
+            windows.note_dropped(state, self.to.account, day, store.dropped)
         if store.added:
             self.report.new_versions += store.added
             self.report.days.add(day)

@@ -6,6 +6,7 @@ walk that did not end has done so far. What a walk is, and when one counts, is s
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
@@ -17,7 +18,7 @@ from journeyport.state.store import Instant, State, metadata, upsert
 
 PROVED, PARTIAL, HELD, RELEASED = "PROVED", "PARTIAL", "HELD", "RELEASED"
 
-_RANK = {HELD: 0, PARTIAL: 1, RELEASED: 2, PROVED: 3}
+_RANK = {HELD: 0, PARTIAL: 0, RELEASED: 1, PROVED: 2}
 
 _days = sa.Table(
     "account_days",
@@ -97,7 +98,7 @@ class WalkedDay:
         calls: questions asked.
         found: engagements of the day that the source showed.
         breaches: assumptions broken, with how often.
-        dropped: values the field policy kept out, by path.
+        dropped: values the field policy kept out of the day's documents, by path.
         reason: why a day that was held back was released, and by whom.
     """
 
@@ -223,10 +224,11 @@ def windows_of(
 
 
 def finish_day(state: State, walked: WalkedDay) -> WalkedDay:
-    """Note how a walk of an account-day ended; the better of old and new is kept.
+    """Note how a walk of an account-day ended; returns what is known of it now.
 
-    A day that was proved stays so when a later walk of it cannot be: its claim stands
-    as it was made.
+    A day that was proved or released stays so when a later walk of it cannot be
+    proved: its claim stands as it was made. What was claimed while the day was open
+    ends with the first walk that cannot be proved.
     """
     with state.write() as connection:
         connection.execute(
@@ -235,10 +237,24 @@ def finish_day(state: State, walked: WalkedDay) -> WalkedDay:
             )
         )
         before = _day_of(connection, walked.account, walked.day)
-        if before is not None and _RANK[before.status] > _RANK[walked.status]:
-            return before
+        if before is not None:
+            dropped = dict(Counter(before.dropped) + Counter(walked.dropped))
+            if _RANK[before.status] > _RANK[walked.status]:
+                walked = before
+            walked = replace(walked, dropped=dropped)
         upsert(connection, _days, [_row(walked)])
     return walked
+
+
+def note_dropped(
+    state: State, account: str, day: date, dropped: Mapping[str, int]
+) -> None:
+    """Add what the field policy kept out of documents that no walk brought."""
+    with state.write() as connection:
+        walked = _day_of(connection, account, day)
+        if walked is not None and dropped:
+            both = dict(Counter(walked.dropped) + Counter(dropped))
+            upsert(connection, _days, [_row(replace(walked, dropped=both))])
 
 
 def release(
