@@ -54,7 +54,7 @@ def daily_tables(
             days=None if is_night(context.run) else days,
             strengths=site.identity.strengths,
             policy=site.options.policy.hash,
-            landed=site.landed,
+            landed=site.known,
         )
     site.told["tables"] = made.told()
     others = {report.day for report in made.reports} - set(days)
@@ -131,7 +131,7 @@ def directory(
 
     with in_words():
         rows = night.directory(
-            site.run(context.run), site.landed, accounts=site.accounts
+            site.run(context.run), site.known, accounts=site.accounts
         )
     for table in DIRECTORY:
         yield dg.MaterializeResult(

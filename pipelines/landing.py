@@ -39,6 +39,7 @@ def raw_engagements(
             options=site.options,
             strengths=site.identity.strengths,
         )
+        site.remember_types()
     for warning in site.landed.warnings:
         context.log.warning(warning)
     site.told["landing"] = site.landed.told()

@@ -51,6 +51,33 @@ class Site(Deployment):
         actor = attribution.actor(run.tags)
         return Run(self.lake, self.state, self.clock, first, self.progress, actor)
 
+    def remember_types(self) -> None:
+        """Keep what the source said of its identifier types in this run."""
+        from journeyport.state import identifier_types
+
+        for account, found in (self.landed.types if self.landed else {}).items():
+            if not found.warning:  # what was refused says nothing new
+                identifier_types.note(self.state, account, found.types)
+
+    @property
+    def known(self) -> "Landed":
+        """What came from the source in this run, or what it last said of its types."""
+        from journeyport.extract import IdentifierTypes
+        from journeyport.night import Landed
+        from journeyport.state import identifier_types
+
+        if self.landed is not None:
+            return self.landed
+        configured = self.identity.strengths
+        kept = {name: identifier_types.of(self.state, name) for name in self.accounts}
+        return Landed(
+            types={
+                name: IdentifierTypes(name, types, configured)
+                for name, types in kept.items()
+                if types is not None
+            }
+        )
+
     def asked(self, run: dg.DagsterRun) -> list[tuple[str, date]] | None:
         """The account-days that a run is to deliver.
 

@@ -251,6 +251,7 @@ def publish(
         rules: see `receipts.note_rules`; those that the run went by.
     """
     extract.publish(run.lake, run.state, run.run_id)
+    crm.publish(run.lake, run.state, run_id=run.run_id)
     _note_rules(run, rules)
     receipts.publish(run.lake, run.state, run.run_id)
     warehouse.publish_ledger(run.lake, run.state, run_id=run.run_id)
