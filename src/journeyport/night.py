@@ -4,7 +4,7 @@ What goes wrong for an account is written into the state and carried on past; th
 step looks there and ends the run red. Each step is what one asset calls.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -120,15 +120,19 @@ class Made:
         """For the one line that a command ends with."""
         total: Counter[str] = Counter()
         drift: Counter[str] = Counter()
+        stale: defaultdict[str, set[str]] = defaultdict(set)
         for report in self.reports:
             total.update(report.rows)
             drift.update(report.drift)
+            for why in report.stale:
+                stale[why].add(report.day.isoformat())
         return {
             "account_days": len(self.reports),
             "changed": sum(report.changed for report in self.reports),
             "rows": dict(total),
             "rejected": sum(len(report.rejects) for report in self.reports),
             "drift": dict(drift),
+            "stale": {why: sorted(days) for why, days in sorted(stale.items())},
         }
 
 

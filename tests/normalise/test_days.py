@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from journeyport import normalise, tables
+from journeyport import night, normalise, tables
 from journeyport.normalise import day as day_module
 
 BASE = {"id": "e", "startDate": "2026-03-05T10:00:00Z"}
@@ -136,3 +136,12 @@ def test_agents_are_one_row_over_all_the_ids_they_go_by(bench):
 def test_snapshots_of_an_account_without_days_are_empty(bench):
     normalise.conform_snapshots(bench.lake, ["ABCDEF"], run_id="r")
     assert len(bench.lake.read_snapshot("agents")) == 0
+
+
+def test_the_line_a_command_ends_with_says_which_days_were_stale_and_why(bench):
+    bench.land([BASE])
+    first, again = bench.conform(), bench.conform()
+    moved = bench.conform(zone="Europe/Paris")
+    told = night.Made([first, again, moved]).told()
+    day = bench.day.isoformat()
+    assert told["stale"] == {"never normalised": [day], "timezone changed": [day]}
