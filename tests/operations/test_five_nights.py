@@ -8,6 +8,7 @@ comes of disturbed nights is compared with the same nights undisturbed, from cro
 import contextlib
 import http.client
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -297,30 +298,71 @@ def opened(folder: Path, plan: rehearsal.Plan, **settings: str) -> Iterator[Hous
             org.end()
 
 
-LINEAGE = {"_run_id", "_extracted_at"}
+BY_NIGHT = {"_run_id", "_extracted_at", "identity_version", "_row_hash"}
+"""Columns that say in which night a row came or changed."""
+
+DIARIES = {"customer_id_history", "customer_id_redirects", "customer_crm_ids"}
+"""Tables of what each night decided; what they lead to is compared instead."""
 
 
-def contents(house: House) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of lake and warehouse, lineage left out, in an order of its own."""
+def named(house: House) -> dict[str, str]:
+    """For each customer id there ever was, the living customer that it leads to.
+
+    A night that is missed gives no ids. So a customer is named here by the first of its
+    engagements, which no night has a say in.
+    """
     lake = Lake(house.home / "lake")
+    found: dict[str, str] = {}
+    for row in lake.read_snapshot("engagement_customers").to_pylist():
+        if row["customer_id"] is not None:
+            name = found.get(row["customer_id"], row["engagement_id"])
+            found[row["customer_id"]] = min(name, row["engagement_id"])
+    for row in lake.read_snapshot("customer_id_redirects").to_pylist():
+        if row["customer_id"] in found:  # else what it was known by is no evidence now
+            found[row["retired_customer_id"]] = found[row["customer_id"]]
+    return {one: f"customer of {name}" for one, name in found.items()}
+
+
+def renamed(value: object, names: dict[str, str]) -> object:
+    """The value with every customer id in it replaced by the customer's name."""
+    if isinstance(value, list):
+        return sorted(str(renamed(one, names)) for one in value)
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"[\w-]{8,}", lambda found: names.get(found[0], found[0]), value)
+
+
+def contents(house: House) -> dict[str, list[str]]:
+    """Every row of lake and warehouse, in an order of its own."""
+    lake, names = Lake(house.home / "lake"), named(house)
+
+    def told(row: dict[str, object]) -> str:
+        kept = {k: renamed(v, names) for k, v in row.items() if k not in BY_NIGHT}
+        return repr(sorted(kept.items()))
+
     found = {}
-    for table in (*DAILY, *SNAPSHOTS):
-        read = lake.read if table in DAILY else lake.read_snapshot
-        names = [name for name in table.names if name not in LINEAGE]
-        rows = read(table.name).select(names).to_pylist()
-        found[f"lake {table.name}"] = sorted(repr(sorted(r.items())) for r in rows)
     with duckdb.connect(str(house.home / "warehouse.duckdb"), read_only=True) as door:
-        for table in DAILY:
-            names = ", ".join(f'"{n}"' for n in table.names if n not in LINEAGE)
-            rows = door.execute(f"SELECT {names} FROM {table.name}").fetchall()
-            found[f"warehouse {table.name}"] = sorted(map(repr, rows))
+        for table in (*DAILY, *SNAPSHOTS):
+            if table.name in DIARIES:
+                continue
+            read = lake.read if table in DAILY else lake.read_snapshot
+            found[f"lake {table.name}"] = sorted(
+                map(told, read(table.name).to_pylist())
+            )
+            rows = door.execute(f"SELECT * FROM {table.name}").to_arrow_table()
+            found[f"warehouse {table.name}"] = sorted(map(told, rows.to_pylist()))
     return found
 
 
 def differences(one: House, other: House) -> dict[str, tuple[int, int]]:
-    """Tables whose rows differ, with the number of rows that only one side has."""
+    """Tables whose rows differ, with the number of rows that only one side has.
+
+    An id that both sides know and that leads to somebody leads to the same customer.
+    """
     mine, theirs = contents(one), contents(other)
-    return {
+    left, right = named(one), named(other)
+    apart = {each for each in left.keys() & right.keys() if left[each] != right[each]}
+    found = {
         name: (
             len(set(mine[name]) - set(theirs[name])),
             len(set(theirs[name]) - set(mine[name])),
@@ -328,6 +370,7 @@ def differences(one: House, other: House) -> dict[str, tuple[int, int]]:
         for name in mine
         if mine[name] != theirs[name]
     }
+    return found | ({"customer ids": (len(apart), len(apart))} if apart else {})
 
 
 def delivered(house: House) -> Counter[str]:
@@ -421,12 +464,16 @@ def records(house: House) -> dict[str, list[str]]:
     """What the CRM holds of ours, by object; its own ids and instants left out."""
     said = (house.stage.home / "logs" / "sandbox.log").read_text().splitlines()
     admin = next(json.loads(line) for line in said if line.startswith("{"))["admin_url"]
-    found = {}
+    found, names = {}, named(house)
     with httpx.Client(trust_env=False) as client:
         for name in ("Contact", "JP_Engagement__c"):
             rows = client.get(f"{admin}/rows/{name}").raise_for_status().json()
             ours = [
-                {k: v for k, v in row.items() if k.startswith("JP_") and k != LOOKUP}
+                {
+                    key: renamed(value, names)
+                    for key, value in row.items()
+                    if key.startswith("JP_") and key != LOOKUP
+                }
                 for row in rows
             ]
             found[name] = sorted(repr(sorted(row.items())) for row in ours)
