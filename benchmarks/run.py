@@ -31,6 +31,7 @@ SIZES: dict[str, tuple[str, str]] = {
         "--documents 20000,40000",
         "--documents 200000,2000000",
     ),
+    "operating": ("--runs 1 --days 3 --engagements 300", "--runs 5"),
     "service": ("--many 50000", "--many 1000000"),
     "warehouse": (
         "--base 200000 --rows 40000 --runs 3",
