@@ -26,7 +26,7 @@ PROFILES: dict[str, str] = {
     "dropped-connections": "the connection breaks before or within the answer",
     "lost-answers": "a write is carried out and its answer never arrives",
     "write-lag": "a write is seen two seconds of the service's clock later",
-    "stale-replica": "some reads are answered from an older state of everything",
+    "stale-replica": "some reads of engagements are answered from an older state",
     "inserts": "engagements arrive in the window that is being read",
     "back-dates": "engagements arrive with a startDate days ago",
     "updates": "engagements of the window change while it is read",
