@@ -252,11 +252,12 @@ class SourceClient:
         now = self._clock.now()
         if (date := wire.server_date(response.headers)) is not None:
             self._ahead = date - now
+        wait = wire.retry_after(response.headers, self.now()[0])
         if response.status_code == 429:
-            wait = wire.retry_after(response.headers, self.now()[0])
             self.pace.too_many(wait)
         else:
-            self.pace.went_well()
+            bearable = wait is not None and wait <= self.config.longest_wait
+            self.pace.went_well(wait if bearable else None)
         return response
 
     def _refuse(self, call: _Call, response: httpx.Response) -> None:
@@ -346,10 +347,10 @@ def _trust(base_url: str) -> ssl.SSLContext | bool:
 def _token_of(response: httpx.Response) -> tuple[str, float]:
     try:
         body = response.json()
-        token, life = body["access_token"], body.get("expires_in", _LIFE)
+        token, life = body["access_token"], body.get("expires_in")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise TypeError
-        return token, float(life)
+        return token, _LIFE if life is None else float(life)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _BrokenError("The source's token answer holds no token.") from None
 
@@ -366,19 +367,16 @@ def _wait(state: tenacity.RetryCallState) -> float:
 
 
 def _not_allowed(call: _Call, problem: wire.Problem) -> str:
-    upper = call.account
     if call.purpose == "token":
         return (
-            f"Account {upper} does not sign in ({problem.status}); check "
+            f"Account {call.account} does not sign in ({problem.status}); check "
             "JOURNEYPORT_CLIENT_ID, JOURNEYPORT_CLIENT_SECRET and JOURNEYPORT_APP_KEY."
         )
     if problem.status == 401:
-        return (
-            f"Account {upper} refuses a fresh token (401); check JOURNEYPORT_APP_KEY."
-        )
+        return f"Account {call.account} refuses a fresh token (401); check JOURNEYPORT_APP_KEY."
     role = "Account Administrator" if call.purpose == "identifier types" else "Agent"
     return (
-        f"Account {upper} refuses {call.purpose} calls (403); give the client the role "
+        f"Account {call.account} refuses {call.purpose} calls (403); give the client the role "
         f"{role} in this account."
     )
 

@@ -61,10 +61,14 @@ class Pace:
         if slot > now:
             self._sleep(slot - now)
 
-    def went_well(self) -> None:
-        """An answer came that was no refusal."""
+    def went_well(self, seconds: float | None = None) -> None:
+        """An answer came that was no refusal.
+
+        Nobody calls for `seconds`, if it said that it was the last one for so long.
+        """
         with self._lock:
             self._streak += 1
+            self._pause(seconds)
             if self.rate and self._streak >= _STREAK:
                 self._streak = 0
                 self.rate = min(self.rate * 1.1, self._ceiling or float("inf"))
@@ -77,8 +81,11 @@ class Pace:
             if now - self._slowed_at >= _APART:
                 self._slowed_at = now
                 self.rate = max((self.rate or _FIRST_LIMIT) / 2, _FLOOR)
-            if seconds:
-                self._next = max(self._next, now + seconds)
+            self._pause(seconds)
+
+    def _pause(self, seconds: float | None) -> None:
+        if seconds:
+            self._next = max(self._next, time.monotonic() + seconds)
 
 
 class Tally:

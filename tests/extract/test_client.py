@@ -122,6 +122,26 @@ def test_an_exhausted_ratelimit_is_waited_for():
 
 
 @pytest.mark.parametrize(
+    ("answer", "slept"),
+    [
+        (ok(**{"ratelimit-remaining": "0", "ratelimit-reset": "9"}), True),
+        (ok(**{"ratelimit-remaining": "1", "ratelimit-reset": "9"}), False),
+        # a quota that ends tomorrow is not slept through: the next answer tells it
+        (ok(**{"ratelimit-remaining": "0", "ratelimit-reset": "86400"}), False),
+        (httpx.Response(503, headers={"retry-after": "9"}), True),
+    ],
+)
+def test_a_source_that_names_its_limit_in_time_is_not_asked_beyond_it(answer, slept):
+    wired = Wire(answer, ok())
+    with wired.client(rate=1000) as source:
+        source.search(ACCOUNT, ASK)
+        source.search(ACCOUNT, ASK)
+        assert source.pace.rate == 1000
+    assert (max(wired.slept, default=0) >= 8.5) is slept
+    assert max(wired.slept, default=0) < 60
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         httpx.Response(429, headers={"retry-after": "86400"}),
@@ -158,6 +178,14 @@ def test_a_token_is_renewed_at_four_fifths_of_its_life():
         session.renew_at = time.monotonic()
         source.search(ACCOUNT, ASK)
     assert wired.tokens == 2
+
+
+def test_a_token_whose_life_is_not_told_is_taken_for_the_usual_one():
+    wired = Wire(ok(), life=None)
+    with wired.client() as source:
+        assert source.search(ACCOUNT, ASK).total == 0
+        left = source._sessions[ACCOUNT].renew_at - time.monotonic()
+    assert 600 < left <= 720
 
 
 def test_a_403_says_which_role_is_missing():
