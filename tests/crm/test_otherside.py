@@ -351,3 +351,16 @@ def test_a_refusal_goes_once_its_row_is_as_accepted_or_delivered_no_longer(
     assert rejects.all_rows(world.state)
     world.night()
     assert rejects.all_rows(world.state) == []
+
+
+def test_engagements_follow_a_key_that_people_moved_to_another_contact(
+    world, sandbox, pair
+):
+    """The ledger still knows the old Contact when it is asked what has arrived."""
+    sandbox.edit("Contact", pair[0], JP_Customer_Id__c=None)
+    (new,) = sandbox.add(
+        "Contact", {"LastName": "Right", "JP_Customer_Id__c": "ABCDEF:c1"}
+    )
+    world.night()
+    assert of(sandbox, "Contact", "c1")["Id"] == new
+    assert of(sandbox, "JP_Engagement__c", "e-00001")["JP_Contact__c"] == new

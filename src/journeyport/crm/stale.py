@@ -105,13 +105,16 @@ def book_landed(
     """
     due: list[Action] = []
     changed = 0
+    planned_ids = {  # a customer may have another record than the ledger knows of
+        (a.object_name, a.key): a.record_id for a in push.plan.actions if a.record_id
+    }
     for rule in push.mapping.objects:
         chosen = [a for a in left if a.object_name == rule.name]
         if not chosen:
             continue
         shape = fitting(push.crm, rule)
         seen = _read(push, rule, chosen)
-        parents = parent_ids(push.state, push.org_id, rule)
+        parents = {**parent_ids(push.state, push.org_id, rule), **planned_ids}
         landed: list[Action] = []
         for action in chosen:
             now = seen.get(action.record_id or action.key)
