@@ -207,7 +207,7 @@ class World:
                 clock=self.clock,
             )
 
-    def night(self) -> crm.CrmReport:
+    def night(self, **how: Any) -> crm.CrmReport:
         self.nights += 1
         self.clock.advance(timedelta(minutes=1))
         return crm.nightly(
@@ -216,6 +216,7 @@ class World:
             self.config,
             run_id=f"night-{self.nights}",
             clock=self.clock,
+            **how,
         )
 
 

@@ -1,18 +1,21 @@
 """The law: whatever happens on both sides, the org ends as the policy says.
 
-A plain model of the policy runs beside the delivery: who owns which Contact, what
-people deleted, which topics the org refuses. After random nights, edits, merges,
-deletions and faults the sandbox's own rows must be the model's, and each plan must have
+A plain model of the policy runs beside the delivery: who owns which Contact, who is
+kept out, what people deleted, which topics the org refuses. After random nights, of all
+days or of some, edits, stamps set by people, merges, deletions and faults, with hours
+between them, the sandbox's own rows must be the model's, and each plan must have
 foretold exactly the rows that its apply changed.
 """
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
+from journeyport import crm
 from journeyport.crm import planfile
 from journeyport.errors import TransientError
 from journeyport.state import crm_plans as planned
@@ -48,6 +51,8 @@ class Model:
     master: dict[str, str] = field(default_factory=dict)
     last: dict[str, str] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
+    kept_out: set[str] = field(default_factory=set)
+    keys: dict[str, str] = field(default_factory=dict)
     numbers: int = 0
 
     # what happens at the source
@@ -89,7 +94,35 @@ class Model:
         ]
         self.world.redirects = [*moved, ("ABCDEF", two.customer_id, one.customer_id)]
 
+    def suppression_changes(self) -> None:
+        """Somebody is kept out, or may pass again under the id they were named by."""
+        if self.kept_out and self.dice.random() < 0.5:
+            named = self.dice.choice(sorted(self.kept_out))
+            self.kept_out.remove(named)
+            crm.unsuppress(self.world.state, f"ABCDEF:{named}")
+            return
+        named = self.dice.choice(self.world.people).customer_id
+        self.kept_out.add(named)
+        crm.suppress(
+            self.world.state,
+            f"ABCDEF:{named}",
+            author="dpo",
+            reason="objected",
+            clock=self.world.clock,
+        )
+
+    def is_out(self, customer_id: str) -> bool:
+        """Whether the customer, or one it has become one with, is kept out."""
+        former = {old: to for _, old, to in self.world.redirects}
+        me = former.get(customer_id, customer_id)
+        family = {me, *(old for old, to in former.items() if to == me)}
+        return not family.isdisjoint(self.kept_out)
+
     # what people do in the CRM
+
+    def hours_pass(self) -> None:
+        """More than is read again: what happened before is not seen twice."""
+        self.sandbox.admin("PUT", "/clock", {"advance": 3600})
 
     def contact_appears(self) -> None:
         email = f"p{self.dice.randrange(8)}@example.org"
@@ -110,6 +143,18 @@ class Model:
         self.sandbox.edit("Contact", held, JP_Customer_Id__c=None)
         self.stamp.pop(held, None)
 
+    def contact_is_given_away(self) -> None:
+        """People stamp a Contact: for a customer of ours, or for another system's."""
+        held = self.dice.choice(sorted(self.contacts))
+        owner = self.dice.choice(self.world.people).customer_id
+        if self.dice.random() < 0.5:
+            owner = f"OTHER1:x{self.next_number()}"
+        for other in [k for k, c in self.stamp.items() if c == owner and k != held]:
+            self.sandbox.edit("Contact", other, JP_Customer_Id__c=None)
+            del self.stamp[other]
+        self.sandbox.edit("Contact", held, JP_Customer_Id__c=key_of(owner))
+        self.stamp[held] = owner
+
     def contact_is_deleted(self) -> None:
         if len(self.contacts) < 3:
             return
@@ -126,16 +171,29 @@ class Model:
         del self.contacts[loser]
         self.master[loser] = master
 
-    def engagement_is_deleted(self) -> None:
+    def engagement(self) -> dict[str, Any] | None:
+        """Some engagement that is there; its key is known though people took it off."""
         rows = self.sandbox.rows("JP_Engagement__c")
-        if rows:
-            row = self.dice.choice(rows)
+        for row in rows:
+            self.keys.setdefault(row["Id"], row["JP_Engagement_Id__c"])
+        return self.dice.choice(rows) if rows else None
+
+    def engagement_is_edited(self) -> None:
+        row = self.engagement()
+        if row is not None:
+            name = self.dice.choice(["JP_Topic__c", "JP_Engagement_Id__c"])
+            values = {name: "Pigeons" if name == "JP_Topic__c" else None}
+            self.sandbox.edit("JP_Engagement__c", row["Id"], **values)
+
+    def engagement_is_deleted(self) -> None:
+        row = self.engagement()
+        if row is not None:
             self.sandbox.remove("JP_Engagement__c", row["Id"])
-            self.forgotten.add(row["JP_Engagement_Id__c"])
+            self.forgotten.add(self.keys[row["Id"]])
 
     # what the night does
 
-    def match(self) -> None:
+    def match(self, days: Collection[date] | None) -> None:
         """The policy, in a few lines: stamped, followed, former, e-mail."""
         known = {p.customer_id for p in self.world.people}
         former = {old: to for _, old, to in self.world.redirects}
@@ -143,7 +201,7 @@ class Model:
         claims: dict[str, list[str]] = {}
         for person in self.resolved():
             me = person.customer_id
-            if me in self.stamp.values():
+            if me in self.stamp.values() or not delivered(person, days):
                 continue
             followed = self.last.get(me, "")
             while followed in self.master:  # the one that stayed, merged on too
@@ -161,10 +219,17 @@ class Model:
                 if owner is None or (owner not in known and former.get(owner) == me):
                     claims.setdefault(held, []).append(me)
         for held, by in claims.items():
-            if len(by) == 1:
+            if len(by) == 1 and not self.is_out(by[0]):
                 self.stamp[held] = by[0]
+        self.last = {
+            me: held
+            for me, held in self.last.items()
+            if held not in self.contacts or self.stamp.get(held) == me
+        }
+        met = {p.customer_id for p in self.resolved() if delivered(p, days)}
         for held, me in self.stamp.items():
-            self.last[me] = held
+            if me in met and not self.is_out(me):
+                self.last[me] = held
 
     def resolved(self) -> list[Any]:
         return [p for p in self.world.people if p.resolution == "RESOLVED"]
@@ -178,8 +243,9 @@ class Model:
         for held, row in rows.items():
             assert row["LastName"] == self.contacts[held]["LastName"]
             owner = self.stamp.get(held)
-            expected = f"ABCDEF:{owner}" if owner else None
-            assert row["JP_Customer_Id__c"] == expected
+            assert row["JP_Customer_Id__c"] == (key_of(owner) if owner else None)
+            if owner is None or self.is_out(owner):
+                continue
             if owner in people:
                 self._check_summary(row, people[owner])
                 assert row["JP_Merged_Into__c"] is None
@@ -205,7 +271,7 @@ class Model:
         for me, person in people.items():
             for wanted in person.engagements:
                 key = f"ABCDEF:{wanted['engagement_id']}"
-                if me not in contact_of or key in self.forgotten:
+                if me not in contact_of or key in self.forgotten or self.is_out(me):
                     continue
                 if wanted["topic"] == FORBIDDEN:
                     assert key in refused
@@ -222,6 +288,18 @@ class Model:
             for name in ("Contact", "JP_Engagement__c")
             for row in self.sandbox.rows(name)
         }
+
+
+def key_of(owner: str) -> str:
+    """The external id of a customer; another system's is one already."""
+    return owner if ":" in owner else f"ABCDEF:{owner}"
+
+
+def delivered(person: Any, days: Collection[date] | None) -> bool:
+    """Whether a delivery of these days is about the person."""
+    return days is None or any(
+        row["start_date"].date() in days for row in person.engagements
+    )
 
 
 SYSTEM = {
@@ -269,20 +347,22 @@ def foretold(plan, accepted, before, after) -> None:
         assert touched <= set(values) | lookups | extra, (at[0], touched)
 
 
-def night(world, sandbox, model: Model) -> None:
+def night(world, sandbox, model: Model, days: Collection[date] | None = None) -> None:
     """One night, and after a fault that lasted another one; both as foretold."""
+    how = {} if days is None else {"days": [("ABCDEF", day) for day in days]}
     before = model.snapshot()
     try:
-        report = world.night()
+        report = world.night(**how)
     except TransientError:
         broken_off(world, before, model.snapshot())
-        model.match()
+        model.match(days)
         sandbox.admin("DELETE", "/faults")
         before = model.snapshot()
-        report = world.night()
+        report = world.night(**how)
     else:
-        model.match()
+        model.match(days)
         sandbox.admin("DELETE", "/faults")
+    assert not [a for a in report.plan.actions if model.is_out(a.customer_id)]
     accepted = report.applied.accepted if report.applied else ()
     refused = report.applied.rejected if report.applied else ()
     decided = len(accepted) + sum(many for *_, many in refused)
@@ -319,7 +399,7 @@ def run(world, sandbox, seed: int, steps: int) -> None:
         model.person_appears()
     world.write()
     world.deliver()
-    model.match()
+    model.match(None)
     events = (
         model.person_appears,
         model.engagement_happens,
@@ -332,19 +412,25 @@ def run(world, sandbox, seed: int, steps: int) -> None:
         model.contact_is_deleted,
         model.contacts_are_merged,
         model.engagement_is_deleted,
+        model.engagement_is_edited,
+        model.contact_is_given_away,
+        model.suppression_changes,
+        model.hours_pass,
     )
     for _ in range(steps):
-        for event in dice.choices(events, k=3):
+        for event in dice.choices(events, k=4):
             event()
         world.write()
         fault = dice.choice(FAULTS)
         if fault is not None:
             sandbox.admin("POST", "/faults", fault)
-        night(world, sandbox, model)
+        some = dice.choice([None, None, [date(2026, 3, 1)], [date(2026, 3, 2)]])
+        night(world, sandbox, model, some)
         world.clock.advance(timedelta(days=1))
     for _ in range(3):  # until everything that rests has had its next try
         world.clock.advance(timedelta(days=9))
         world.night()
+        model.match(None)
     model.check()
 
 
