@@ -1,5 +1,6 @@
 """What goes wrong on the way: nothing is lost, nothing is sent twice to no purpose."""
 
+import csv
 import logging
 import traceback
 from dataclasses import replace
@@ -7,8 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from journeyport import crm
+from journeyport.crm import rowsfile
 from journeyport.errors import (
     AccessError,
     LeaseError,
@@ -18,6 +21,7 @@ from journeyport.errors import (
 )
 from journeyport.state import crm_plans as planned
 from journeyport.state import leases, rejects
+from journeyport.state.warehouse import deliveries
 
 
 @pytest.fixture
@@ -138,6 +142,39 @@ def test_a_used_up_quota_stops_the_run_and_the_plan_goes_on_later(approved, sand
     assert in_step(approved)
 
 
+def test_an_apply_that_broke_off_says_what_it_wrote(approved, sandbox):
+    fault = {"kind": "request_limit", "path": "/composite", "after": 1, "times": None}
+    sandbox.admin("POST", "/faults", fault)
+    told: list[crm.ApplyReport] = []
+    with crm.connect(approved.config) as org:
+        plan = approved.plan(org)
+        with pytest.raises(QuotaError):
+            approved.apply(org, plan, ended=told.append)
+    assert [(r.status, r.updated, r.unsent) for r in told] == [
+        ("PARTIAL", {"Contact": 3}, 3)
+    ]
+    row = planned.plan(approved.state, plan.plan_id)
+    assert (row.status, row.reason) == ("PARTIAL", "a test")
+    with rowsfile.path_of(plan).open(encoding="utf-8-sig", newline="") as file:
+        found = {(r["object"], r["outcome"]) for r in csv.DictReader(file)}
+    assert found == {("Contact", "written"), ("JP_Engagement__c", "planned")}
+    given = {
+        (row["object_name"], row["updated"])
+        for row in deliveries(approved.state)
+        if row["run_id"] == f"apply-{approved.nights}"
+    }
+    assert given == {("Contact", 3), ("JP_Engagement__c", 0)}
+
+
+def test_a_plan_that_met_nothing_but_a_fault_stays_planned(approved, sandbox):
+    with crm.connect(approved.config) as org:
+        plan = approved.plan(org)
+        sandbox.admin("POST", "/faults", {"kind": "request_limit", "times": 1})
+        with pytest.raises(QuotaError):
+            approved.apply(org, plan, ended=pytest.fail)
+    assert planned.plan(approved.state, plan.plan_id).status == "PLANNED"
+
+
 def test_a_refused_sign_in_says_what_to_check(ready):
     login = replace(ready.config.login, consumer_secret="wrong")
     ready.config = replace(ready.config, login=login)
@@ -238,6 +275,46 @@ def test_a_job_that_does_not_end_is_left_and_taken_up_later(approved, sandbox):
     assert in_step(approved)
 
 
+def test_no_plan_is_applied_while_another_ones_job_runs(approved, sandbox):
+    with crm.connect(approved.config) as org:
+        older = approved.plan(org)
+        bulk(approved)
+        approved.config = replace(approved.config, job_patience=0.05)
+        sandbox.admin("POST", "/faults", {"kind": "slow_job", "polls": 40})
+        with pytest.raises(TransientError, match="still works on Bulk job"):
+            approved.night()
+        row = planned.plans(approved.state)[0]
+        with pytest.raises(TransientError, match=f"of plan {row.plan_id}"):
+            approved.apply(org, older)
+    assert not planned.writes(approved.state, older.plan_id)
+
+
+def test_locked_rows_are_tried_again_together(approved, sandbox):
+    person = approved.people[0]
+    person.engagements += [approved.engagement(200 + n, day=3) for n in range(40)]
+    approved.write()
+    fault = {"kind": "row_lock", "sobject": "JP_Engagement__c", "times": 100}
+    sandbox.admin("POST", "/faults", fault)
+    report = approved.night().applied
+    assert (report.status, report.created) == ("APPLIED", {"JP_Engagement__c": 43})
+    assert report.calls.writes == 5  # one of Contacts; 43, 43 and 14 rows were locked
+
+
+def test_rests_are_read_only_where_something_was_refused(approved, sandbox):
+    read: list[str] = []
+
+    def note(_c, _cursor, statement, *_):
+        if "FROM crm_rests" in statement and statement.startswith("SELECT"):
+            read.append(statement)
+
+    with crm.connect(approved.config) as org:
+        plan = approved.plan(org)
+        org.batch = 1  # six calls of one record each
+        sa.event.listen(approved.state.engine, "before_cursor_execute", note)
+        assert approved.apply(org, plan).calls.writes == 6
+    assert len(read) == 4  # each object before the first call and after the last
+
+
 def test_an_apply_that_ends_red_lets_no_night_apply(ready, sandbox):
     for person in ready.people:
         person.engagements[0]["topic"] = "Forbidden"
@@ -247,6 +324,39 @@ def test_an_apply_that_ends_red_lets_no_night_apply(ready, sandbox):
     with crm.connect(ready.config) as org:
         plan = ready.plan(org)
         assert ready.apply(org, plan).red
+    assert not ready.night().is_approved
+
+
+def test_a_confirmation_lets_no_night_apply_after_a_trial_that_was_red(world, sandbox):
+    sandbox.add("Contact", {"LastName": "P", "Email": "c1@example.org"})
+    person = world.person("c1", *range(1, 20))
+    for row in person.engagements:
+        row["topic"] = "Forbidden"
+    world.write()
+    with crm.connect(world.config) as org:
+        plan = world.plan(org)
+        trial = world.apply(org, plan)
+        assert (trial.status, trial.writes, trial.red) == (
+            "AWAITING_CONFIRMATION",
+            1,
+            True,
+        )
+        rest = world.apply(org, plan, confirm=True)
+    assert (rest.status, rest.writes, rest.red) == ("APPLIED", 0, True)
+    assert not world.night().is_approved
+
+
+def test_too_much_foreseen_as_refused_lets_no_night_apply(ready, sandbox, tmp_path):
+    own = tmp_path / "own.yaml"
+    packaged = Path(crm.__file__).with_name("salesforce.yaml").read_text()
+    own.write_text(packaged.replace("{from: topic, nulls: clear, cut: true}", "topic"))
+    for person in ready.people:
+        person.engagements[0]["topic"] = "x" * 300
+    ready.write()
+    strict = replace(ready.config.guards, rejects_share=0.1)
+    ready.config = replace(ready.config, mapping_path=own, guards=strict)
+    report = ready.deliver()
+    assert (report.status, report.rejected, report.red) == ("APPLIED", (), True)
     assert not ready.night().is_approved
 
 

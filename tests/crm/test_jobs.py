@@ -8,7 +8,13 @@ import pytest
 
 from journeyport import crm_jobs
 from journeyport.deployment import Deployment
-from journeyport.errors import ArgumentError, NotProvedError, SettingsError, StaleError
+from journeyport.errors import (
+    ArgumentError,
+    NotProvedError,
+    QuotaError,
+    SettingsError,
+    StaleError,
+)
 from journeyport.settings import Settings
 from journeyport.state.receipts import Actor, all_rows
 
@@ -94,6 +100,33 @@ def test_each_job_tells_one_paragraph_counts_and_its_rows(
         ("APPLY", "ada", "right"),
         ("UNDO", "ada", "rehearsal"),
     ]
+
+
+def test_an_apply_and_an_undo_that_broke_off_leave_a_receipt_and_are_published(
+    place, run, proved, world, sandbox
+):
+    def matched() -> int:
+        ids = world.lake.read("customer_crm_ids", columns=["valid_to"])
+        return ids.column("valid_to").null_count
+
+    made = crm_jobs.plan(place, run)
+    fault = {"kind": "request_limit", "path": "/composite", "after": 1, "times": None}
+    sandbox.admin("POST", "/faults", fault)
+    with pytest.raises(QuotaError):
+        crm_jobs.apply(place, run, plan_id=made.plan_id, reason="first")
+    assert matched() == 2
+    assert {row["outcome"] for row in read(made)} == {"written", "planned"}
+    sandbox.admin("DELETE", "/faults")
+    crm_jobs.apply(place, run, plan_id=made.plan_id, reason="again", confirm=True)
+    sandbox.admin("POST", "/faults", fault)
+    with pytest.raises(QuotaError):
+        crm_jobs.undo(place, run, plan_id=made.plan_id, reason="rehearsal")
+    deeds = [(r["action"], r["reason"], r["counts"]) for r in all_rows(world.state)]
+    told = {(action, reason): counts for action, reason, counts in deeds}
+    assert told["APPLY", "first"]["updated"] == {"Contact": 2}
+    assert told["APPLY", "first"]["status"] == "PARTIAL"
+    assert told["UNDO", "rehearsal"]["deleted"] == {"JP_Engagement__c": 2}
+    assert told["UNDO", "rehearsal"]["restored"] == {}
 
 
 def test_a_month_is_one_plan_and_says_what_it_leaves_out(place, run, proved, world):
