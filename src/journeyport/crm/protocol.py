@@ -69,7 +69,6 @@ class Seen:
     values: Mapping[str, Value]
     is_deleted: bool = False
     master_id: str | None = None
-    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True)
