@@ -320,8 +320,7 @@ def _fill_values(
 ) -> None:
     crowded, owner, customers = decided
     often = np.bincount(evidence.row_value, minlength=evidence.value_count)
-    weight = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
-    columns = (evidence.value_type, weight, crowded, owner, often)
+    columns = (evidence.value_type, weights.coded, crowded, owner, often)
     connection.executemany(
         "INSERT INTO identity_index_values VALUES (?,?,?,?,?,?,?,?)",
         (

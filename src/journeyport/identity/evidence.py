@@ -179,6 +179,12 @@ class Weights:
     listed: int
     crowded: Bools
 
+    @property
+    def coded(self) -> Small:
+        """Per value 0 blocked, 1 weak, 2 linking."""
+        linking = np.where(self.strength == WEAK, 1, 2)
+        return np.where(self.blocked, 0, linking).astype(np.int8)
+
 
 def weigh(
     evidence: Evidence,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from journeyport.identity.config import IdentityConfig
-from journeyport.identity.evidence import WEAK, Evidence, Weights, gather, weigh
+from journeyport.identity.evidence import Evidence, Weights, gather, weigh
 from journeyport.identity.history import Identifier, Naming, locate
 from journeyport.identity.index import Index
 from journeyport.identity.reading import Documents
@@ -67,9 +67,8 @@ def weigh_values(
         ),
     )
     weights = weigh(evidence, config, account, strengths)
-    coded = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
     places = locate(evidence, wanted)
-    return dict(zip(wanted, coded[places].tolist(), strict=True))
+    return dict(zip(wanted, weights.coded[places].tolist(), strict=True))
 
 
 def in_order_of_arrival(evidence: Evidence) -> npt.NDArray[np.int64]:
@@ -101,7 +100,7 @@ def index_account(
     tied = np.zeros(evidence.value_count, np.bool_)
     places = locate(evidence, list(ruled))
     tied[places[places >= 0]] = True
-    weight = np.where(weights.blocked, 0, np.where(weights.strength == WEAK, 1, 2))
+    weight = weights.coded
     crowded = (weight == 1) & (counts > listed) & ~tied
     often = np.bincount(evidence.row_value, minlength=evidence.value_count)
     order = in_order_of_arrival(evidence)
