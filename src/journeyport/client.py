@@ -373,11 +373,14 @@ def _not_allowed(call: _Call, problem: wire.Problem) -> str:
             "JOURNEYPORT_CLIENT_ID, JOURNEYPORT_CLIENT_SECRET and JOURNEYPORT_APP_KEY."
         )
     if problem.status == 401:
-        return f"Account {call.account} refuses a fresh token (401); check JOURNEYPORT_APP_KEY."
+        return (
+            f"Account {call.account} refuses a fresh token (401); check "
+            "JOURNEYPORT_APP_KEY."
+        )
     role = "Account Administrator" if call.purpose == "identifier types" else "Agent"
     return (
-        f"Account {call.account} refuses {call.purpose} calls (403); give the client the role "
-        f"{role} in this account."
+        f"Account {call.account} refuses {call.purpose} calls (403); give the client "
+        f"the role {role} in this account."
     )
 
 

@@ -237,7 +237,8 @@ def land(
         pending.note(run.state, report.touched)
         return report
 
-    reports = run.each("landing", accounts, one)
+    turns = extract.in_turn(source, run.state, accounts, run.clock, options)
+    reports = run.each("landing", turns, one)
     wrong = [
         Failure("proof", account, landing.day, landing.unproved(account))
         for account, report in reports.items()

@@ -5,9 +5,11 @@ and creeps up while all goes well. On loopback there is no limit until the sourc
 for one. What counts as "too many" is decided in `client`.
 """
 
+import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 
 from journeyport.errors import QuotaError
@@ -98,7 +100,23 @@ class Tally:
     def __init__(self, budget: int | None = None) -> None:
         self.budget = budget
         self.by_purpose: Counter[str] = Counter()
+        self._share_ends: int | None = None
         self._lock = Lock()
+
+    @contextmanager
+    def share(self, among: int) -> Iterator[None]:
+        """Within, use one of equal shares of what is left.
+
+        Args:
+            among: how many share what is left, this one included.
+        """
+        left = self.left
+        if left is not None:
+            self._share_ends = self.total + math.ceil(left / among)
+        try:
+            yield
+        finally:
+            self._share_ends = None
 
     @property
     def total(self) -> int:
@@ -108,7 +126,8 @@ class Tally:
     @property
     def left(self) -> int | None:
         """Calls that may still be made; None is no limit."""
-        return None if self.budget is None else max(0, self.budget - self.total)
+        end = self.budget if self._share_ends is None else self._share_ends
+        return None if end is None else max(0, end - self.total)
 
     def add(self, purpose: str) -> None:
         """Count one call about to be made.
@@ -117,9 +136,11 @@ class Tally:
             QuotaError: the budget is used up.
         """
         with self._lock:
-            if self.budget is not None and self.total >= self.budget:
+            if self.left == 0:
+                whole = self.budget is not None and self.total >= self.budget
+                what = "The budget" if whole else "The account's share of the budget"
                 raise QuotaError(
-                    f"The budget of {self.budget} calls is used up; what is done is "
+                    f"{what} of {self.budget} calls is used up; what is done is "
                     "kept, and the next run goes on from there."
                 )
             self.by_purpose[purpose] += 1

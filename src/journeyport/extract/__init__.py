@@ -14,7 +14,7 @@ from journeyport.extract.identifiers import (
     write_identifier_types,
 )
 from journeyport.extract.landing import land
-from journeyport.extract.nightly import NightReport, nightly, nightly_days
+from journeyport.extract.nightly import NightReport, in_turn, nightly, nightly_days
 from journeyport.extract.policy import FieldPolicy, load_policy
 from journeyport.extract.publish import publish
 from journeyport.extract.report import (
@@ -44,6 +44,7 @@ __all__ = [
     "certify",
     "diagnose",
     "identifier_types",
+    "in_turn",
     "land",
     "load_policy",
     "markdown",

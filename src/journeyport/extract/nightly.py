@@ -6,7 +6,7 @@ orchestrator calls per account is `nightly`; each part can be called on its own.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -169,6 +169,25 @@ def nightly_days(
         for day in _range(first, start - timedelta(days=1))
         if known.get(day) not in _DONE
     ]
+
+
+def in_turn(
+    source: Source,
+    state: State,
+    accounts: Sequence[str],
+    clock: Clock,
+    options: ExtractOptions,
+) -> Iterator[str]:
+    """The accounts, each within a share of the budget while it is at hand.
+
+    Those with the least to do come first: what they leave goes to the others.
+    """
+    order, end = list(accounts), clock.now() - options.settle
+    if source.tally.budget is not None:
+        order.sort(key=lambda one: len(nightly_days(state, one, end, options)))
+    for number, account in enumerate(order):
+        with source.tally.share(len(order) - number):
+            yield account
 
 
 def backlog(
