@@ -251,6 +251,48 @@ def test_what_people_deleted_stays_deleted_after_an_undo(world, sandbox, pair):
     assert engagement_of(sandbox, 2)
 
 
+def test_what_an_undo_deleted_unheard_is_no_deletion_by_people(world, sandbox, pair):
+    world.deliver()
+    fault = {"kind": "lost_answer", "path": "/composite", "method": "DELETE"}
+    sandbox.admin("POST", "/faults", {**fault, "times": 9})
+    with pytest.raises(TransientError):
+        world.undo(newest(world))
+    sandbox.admin("DELETE", "/faults")
+    assert not sandbox.rows("JP_Engagement__c")
+    report = world.undo(newest(world))
+    assert (report.restored, report.deleted) == (
+        {"Contact": 2},
+        {"JP_Engagement__c": 2},
+    )
+    world.deliver()
+    assert len(sandbox.rows("JP_Engagement__c")) == 2
+
+
+def test_a_field_that_the_org_no_longer_has_is_named_and_the_rest_goes_back(
+    world, sandbox, pair
+):
+    world.deliver()
+    plan_id = newest(world)
+    with crm.connect(world.config) as org:
+        shape = org.describe("Contact")
+        fields = {n: f for n, f in shape.fields.items() if n != "JP_Channels__c"}
+        org._shapes["Contact"] = replace(shape, fields=fields)
+        report = crm.undo(
+            plan_id,
+            "a test",
+            state=world.state,
+            crm=org,
+            config=world.config,
+            run_id="undo",
+            clock=world.clock,
+        )
+    assert report.restored == {"Contact": 2}
+    assert "Contact: 2 left as they are: in JP_Channels__c, which the org no" in (
+        report.text()
+    )
+    assert {r["JP_Customer_Id__c"] for r in sandbox.rows("Contact")} == {None}
+
+
 def test_a_contact_merged_by_people_is_followed_after_an_undo(world, sandbox, pair):
     (stayed,) = sandbox.add("Contact", {"LastName": "Stays"})
     world.deliver()
