@@ -6,7 +6,7 @@ nothing of them can be changed here.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import dagster as dg
 from pydantic import Field
@@ -94,13 +94,7 @@ def apply_op(
     from journeyport import crm_jobs
 
     with in_words():
-        told = crm_jobs.apply(
-            site,
-            site.run(context.run),
-            plan_id=_plan_id(config.plan_id),
-            reason=config.reason,
-            confirm=config.confirm,
-        )
+        told = crm_jobs.apply(site, site.run(context.run), **_decided(config))
     return _result(context, told)
 
 
@@ -112,12 +106,7 @@ def undo_op(
     from journeyport import crm_jobs
 
     with in_words():
-        told = crm_jobs.undo(
-            site,
-            site.run(context.run),
-            plan_id=_plan_id(config.plan_id),
-            reason=config.reason,
-        )
+        told = crm_jobs.undo(site, site.run(context.run), **_decided(config))
     return _result(context, told)
 
 
@@ -183,10 +172,11 @@ def _reason(given: str, what: str) -> str:
     return given.strip()
 
 
-def _plan_id(given: str) -> str:
-    if not given.strip():
+def _decided(config: Decided) -> dict[str, Any]:
+    """What was decided, as `journeyport.crm_jobs` wants it."""
+    if not config.plan_id.strip():
         raise RefusedError("Say which plan: its id is in the result of crm_2_plan.")
-    return given.strip()
+    return config.model_dump() | {"plan_id": config.plan_id.strip()}
 
 
 def _job(op: dg.OpDefinition, name: str, description: str) -> dg.JobDefinition:
