@@ -131,19 +131,22 @@ def test_any_nights_end_as_the_lake_is(first_world, loaded_file, copy_database, 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-@settings(max_examples=100, deadline=None, suppress_health_check=SHARED)
+@pytest.mark.parametrize("part", range(10))
+@settings(max_examples=11, deadline=None, suppress_health_check=SHARED)
 @given(nights=NIGHTS)
 def test_very_many_nights_end_as_the_lake_is(
-    first_world, loaded_file, copy_database, nights
+    first_world, loaded_file, copy_database, part, nights
 ):
+    """In parts that say how far they are; the first example of each is the least."""
     any_nights(first_world, loaded_file, copy_database, nights, SOME)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-@settings(max_examples=10, deadline=None, suppress_health_check=SHARED)
+@pytest.mark.parametrize("part", range(5))
+@settings(max_examples=3, deadline=None, suppress_health_check=SHARED)
 @given(nights=NIGHTS)
 def test_many_nights_over_all_tables_end_as_the_lake_is(
-    first_world, loaded_file, copy_database, nights
+    first_world, loaded_file, copy_database, part, nights
 ):
     any_nights(first_world, loaded_file, copy_database, nights, delivered())
