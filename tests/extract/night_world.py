@@ -9,7 +9,7 @@ from journeyport import extract, normalise
 from journeyport.extract import ExtractOptions
 from journeyport.lake import Lake
 from journeyport.normalise import AccountRules
-from journeyport.state import State
+from journeyport.state import State, windows
 
 
 class SourceClock:
@@ -90,6 +90,18 @@ class World:
             run_id=f"run{self.number}",
             clock=self.clock,
         )
+
+    def frontier(self):
+        """The first day that is not proved: those after it do not move it."""
+        done = {
+            one.day
+            for one in windows.days_of(self.state, ACCOUNT)
+            if one.status in {windows.PROVED, windows.RELEASED}
+        }
+        day = DAY.date()
+        while day in done:
+            day += timedelta(days=1)
+        return day
 
     def engagements(self):
         """The rows of the table, by id; each id once."""

@@ -90,7 +90,7 @@ def test_a_load_of_years_goes_on_where_it_stopped_within_its_budget(
     assert ends[-1] is None
     # The end that the second night told is the day it came, give or take a tenth.
     assert abs((ends[1] - last).days) <= 1 + len(ends) // 10
-    assert windows.frontier(load.here.state, ACCOUNT) >= DAY.date() + timedelta(days)
+    assert load.here.frontier() >= DAY.date() + timedelta(days)
     held = {row["engagement_id"] for row in load.here.raw()}
     assert held == set(load.source.by_id)
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import model_source
 import msgspec
 import pytest
 from model_source import ACCOUNT, DAY, Traits
@@ -11,7 +10,7 @@ from model_source import ACCOUNT, DAY, Traits
 from journeyport import extract
 from journeyport.errors import LeaseError, QuotaError
 from journeyport.extract.rules import ALL
-from journeyport.state import certificates, leases, rejects, watch, windows
+from journeyport.state import certificates, leases, rejects, watch
 from journeyport.wire import Answer
 
 TODAY = DAY.date()
@@ -238,12 +237,12 @@ def test_the_frontier_never_passes_an_unproven_day(world):
     here.source.traits = replace(here.source.traits, outage=1.0)
     report = here.night()
     assert [one.status for one in report.days if one.day > TODAY] == ["HELD"] * 2
-    assert windows.frontier(here.state, ACCOUNT) == TODAY + timedelta(days=1)
+    assert here.frontier() == TODAY + timedelta(days=1)
     here.source.traits = replace(here.source.traits, outage=0.0)
     here.source.time += timedelta(days=20)
     report = here.night()
     assert report.failure is None
-    frontier = windows.frontier(here.state, ACCOUNT)
+    frontier = here.frontier()
     assert frontier == here.source.time.date() - timedelta(days=1)
 
 
@@ -266,7 +265,7 @@ def test_a_budget_spends_itself_on_the_latest_days_and_goes_on_next_night(world)
         walked.append([one.day for one in report.days])
     assert walked[0][-1] == here.source.time.date()
     assert TODAY in walked[0] + walked[1]
-    assert windows.frontier(here.state, ACCOUNT) == here.source.time.date()
+    assert here.frontier() == here.source.time.date()
 
 
 def test_two_runs_do_not_walk_one_day_at_once(world):
@@ -278,71 +277,6 @@ def test_two_runs_do_not_walk_one_day_at_once(world):
     ):
         here.land()
     assert here.land().days[0].status == "PROVED"
-
-
-def test_a_version_that_has_come_less_far_counts_when_two_reads_agree(world):
-    here = world(traits=Traits(rows=5, undated_updates=True))
-    one = here.source.rows[0]
-    one.versions = [
-        (DAY, None, "ACTIVE"),
-        (DAY + timedelta(hours=1), None, "COMPLETED"),
-    ]
-    here.night()
-    ahead = one.versions[-1][0].isoformat()
-    one.versions.append((here.source.time, None, "CREATED"))
-    back = one.versions[-1][0].isoformat()
-    here.night()
-    assert here.versions()[one.id] == ahead
-    here.night()
-    assert here.versions()[one.id] == back
-
-
-def test_one_answer_of_an_older_copy_takes_nothing_back(world):
-    here = world(traits=Traits(rows=5), lookback_days=3)
-    one = here.source.rows[0]
-    undated = (DAY, None, "COMPLETED")
-    one.versions = [undated]
-    here.night()
-    older = (here.source.time, here.source.time, "COMPLETED")
-    here.source.time += timedelta(hours=1)
-    newer = (here.source.time, here.source.time, "COMPLETED")
-    one.versions = [undated, older, newer]
-    here.night()
-    one.versions = [undated, older]
-    here.night()
-    assert here.versions()[one.id] == newer[0].isoformat()
-    one.versions = [undated, older, newer]
-    here.night()
-    assert here.versions()[one.id] == newer[0].isoformat()
-
-
-def test_old_copies_and_missing_update_dates_together_end_in_the_truth(
-    world, monkeypatch
-):
-    monkeypatch.setattr(model_source, "LAG", timedelta(days=2))
-    here = world(traits=Traits(rows=80, stale=0.4), lookback_days=3)
-    dated = {}
-    for _ in range(3):
-        for one in here.source.rows:
-            change_by_day(here.source, one)
-        assert here.night().failure is None
-        for key, row in here.engagements().items():
-            now, before = row["update_date"], dated.get(key)
-            assert None in {now, before} or now >= before
-            dated[key] = now or before
-    here.source.traits = replace(here.source.traits, stale=0.0)
-    for _ in range(3):
-        here.night()
-    assert here.versions() == here.true_versions()
-
-
-def change_by_day(source, one):
-    """Up to two changes since the last night, some of them without a date."""
-    rng = source.rng
-    hours = sorted(rng.uniform(1, 20) for _ in range(rng.randrange(3)))
-    for at in (source.time - timedelta(hours=hour) for hour in reversed(hours)):
-        update = None if rng.random() < 0.3 else at
-        one.versions.append((at, update, rng.choice(("ACTIVE", "COMPLETED"))))
 
 
 def test_a_document_that_belongs_to_no_day_is_a_reject_and_a_breach(world):
@@ -421,49 +355,6 @@ def test_what_the_first_answer_broke_is_in_the_certificate(world):
     assert sum(assumptions.values()) == 1
 
 
-class _KilledError(BaseException):
-    pass
-
-
-@pytest.mark.parametrize(("land_first", "lost"), [(True, False), (False, True)])
-def test_a_kill_between_landing_and_the_window_loses_nothing(world, land_first, lost):
-    rules = replace(ALL, land_first=land_first)
-    here = world(traits=Traits(rows=120), rules=rules, window_rows=40)
-    append = here.lake.append_raw
-    calls = iter(range(100))
-
-    def killed(*arguments):
-        if next(calls) == 1:
-            raise _KilledError
-        return append(*arguments)
-
-    here.lake.append_raw = killed
-    with pytest.raises(_KilledError):
-        here.land()
-    here.lake.append_raw = append
-    landing = here.land().days[0]
-    assert landing.status == "PROVED"
-    here.tables([TODAY])
-    assert (here.alive() != set(here.source.by_id)) is lost
-
-
-def test_a_kill_just_after_landing_leaves_what_is_open_on_the_watch_list(world):
-    here = world(traits=Traits(rows=10))
-    append = here.lake.append_raw
-
-    def killed(*arguments):
-        append(*arguments)
-        raise _KilledError
-
-    here.lake.append_raw = killed
-    with pytest.raises(_KilledError):
-        here.land()
-    here.lake.append_raw = append
-    assert here.land().days[0].status == "PROVED"
-    listed = {one.engagement_id for one in watch.listed(here.state, ACCOUNT)}
-    assert listed == set(here.source.by_id)
-
-
 def test_a_held_day_passes_by_name_and_reason_and_its_certificate_says_so(world):
     here = world()
     here.source.traits = replace(here.source.traits, foreign=1.0)
@@ -478,3 +369,13 @@ def test_a_held_day_passes_by_name_and_reason_and_its_certificate_says_so(world)
     )
     assert done[0].issued.status == "RELEASED"
     assert "released by Ada: known outage" in done[0].document["claim"]
+    here.source.traits = replace(here.source.traits, foreign=0.0)
+    audited = extract.audit(
+        here.source,
+        here.lake,
+        here.state,
+        account=ACCOUNT,
+        clock=here.clock,
+        options=here.options,
+    )
+    assert audited.differing == [TODAY]

@@ -38,7 +38,7 @@ def first_violation(traits, rules, seeds):
 
 
 OF_NIGHTS = {"two_runs", "share_guard", "land_first"}
-"""Rules beyond the walk, each taken out by a test in test_nights.py."""
+"""Rules beyond the walk, each taken out by a test that lives through nights."""
 
 
 def test_no_rule_is_without_a_test_that_takes_it_out():

@@ -20,6 +20,8 @@ from journeyport.state import State, windows
 from journeyport.state.windows import WalkedDay
 from journeyport.wire import MILLISECOND, Ask
 
+_CLOSED = {windows.PROVED, windows.RELEASED}
+
 _FRESH = timedelta(hours=20)
 """A day walked less than this ago is not due to be walked again."""
 
@@ -96,8 +98,7 @@ def rotation(
     closed = [
         walked
         for walked in windows.days_of(state, account)
-        if walked.status in {windows.PROVED, windows.RELEASED}
-        and not is_frozen(walked.day, now, options)
+        if walked.status in _CLOSED and not is_frozen(walked.day, now, options)
     ]
     tonight = math.ceil(len(closed) / options.rotation)
     stale = [
@@ -118,7 +119,7 @@ def _due(
     closed = [
         walked
         for walked in windows.days_of(state, account)
-        if walked.status == windows.PROVED and not is_frozen(walked.day, now, options)
+        if walked.status in _CLOSED and not is_frozen(walked.day, now, options)
     ]
     recent = closed[-options.audit_days :] if options.audit_days else []
     older = closed[: len(closed) - len(recent)]

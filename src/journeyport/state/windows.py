@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -290,26 +290,6 @@ def days_of(state: State, account: str) -> list[WalkedDay]:
     query = sa.select(_days).where(_days.c.account_id == account).order_by(_days.c.day)
     with state.read() as connection:
         return [_walked(row) for row in connection.execute(query)]
-
-
-def frontier(state: State, account: str, first: date | None = None) -> date | None:
-    """The first day from `first` on that is not proved; None: nothing was walked.
-
-    It never passes an unproven day: days after it, proved or not, do not move it.
-    """
-    days = [
-        walked
-        for walked in days_of(state, account)
-        if first is None or walked.day >= first
-    ]
-    if not days:
-        return first
-    following = first or days[0].day
-    for walked in days:
-        if walked.day != following or walked.status not in {PROVED, RELEASED}:
-            break
-        following += timedelta(days=1)
-    return following
 
 
 def note_audit(
