@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from model_source import ACCOUNT, Traits
+from model_source import ACCOUNT, DAY, Traits
 
 from journeyport.extract.rules import ALL
 from journeyport.state import watch
@@ -31,7 +31,7 @@ def test_a_kill_between_landing_and_the_window_loses_nothing(world, land_first, 
     here.lake.append_raw = append
     landing = here.land().days[0]
     assert landing.status == "PROVED"
-    here.tables([TODAY])
+    here.tables([DAY.date()])
     assert (here.alive() != set(here.source.by_id)) is lost
 
 
