@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from journeyport.client import RefusedError, RoleError, SourceClient
 from journeyport.errors import JourneyportError
 from journeyport.extract.checks import ASSUMPTIONS, Breach, breaches
-from journeyport.extract.opening import day_bounds
+from journeyport.extract.opening import batches, day_bounds, searchable
 from journeyport.extract.rules import ALL
 from journeyport.wire import MILLISECOND, PAGE, Answer, Ask, Row, ceil_to
 
@@ -188,20 +188,36 @@ class _Doctor:
         except RefusedError as error:
             if error.problem.status != 400:
                 raise
+            named, unasked = searchable(self.channels)
             self._find(
                 what,
-                bool(self.channels) or None,
+                bool(named) or None,
                 "refused: engagements are exported by channel, and a channel not in "
                 "JOURNEYPORT_CHANNELS is not exported",
             )
-            if not self.channels:
+            if not named:
                 raise
-            ask = Ask(ask.lo, ask.hi, channels=self.channels[:10], purpose=ask.purpose)
-            self.channels = ask.channels
+            self._channels(named, unasked)
+            ask = Ask(ask.lo, ask.hi, channels=self.channels, purpose=ask.purpose)
             return self.source.search(self.account, ask)
         self.channels = ()
         self._find(what, True, "allowed: all engagements are exported")
         return answer
+
+    def _channels(self, named: tuple[str, ...], unasked: tuple[str, ...]) -> None:
+        if unasked:
+            told = (
+                "no search takes names shorter than 3 or longer than 20 characters; "
+                f"take out of JOURNEYPORT_CHANNELS: {', '.join(unasked)}"
+            )
+            self._find("channel names", False, told)
+        self.channels = batches(named)[0]
+        if named != self.channels:
+            told = (
+                f"one search names {len(self.channels)} of the {len(named)} channels; "
+                "all that follows, the estimate too, is of these alone"
+            )
+            self._find("channels of this diagnosis", None, told)
 
     def _assumptions(self, ask: Ask, answer: Answer) -> None:
         broken = breaches(self.account, ask, answer, ALL)

@@ -95,6 +95,7 @@ def land(
         source_clock=opening.source_clock,
         failure=failure,
         opening_breaches=opening.breaches,
+        unasked=opening.unasked,
     )
 
 

@@ -94,7 +94,9 @@ class NightReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What somebody should look at though nothing failed."""
-        return () if self.watched is None else self.watched.warnings
+        found = [text for landing in self.landings for text in landing.warnings]
+        found += () if self.watched is None else self.watched.warnings
+        return tuple(dict.fromkeys(found))
 
     def require_proved(self) -> None:
         """Do nothing if all that was walked is proved, or still open.

@@ -3,7 +3,9 @@
 Both are found out by asking once; the walks themselves are in `landing`.
 """
 
-from collections.abc import Sequence
+import csv
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -17,6 +19,12 @@ from journeyport.wire import SECOND, Ask, floor_to
 
 _BATCH = 10
 """Channels one search may name."""
+
+_LENGTHS = range(3, 21)
+"""Characters of a channel's name in a search; elsewhere it may have up to 50."""
+
+_QUOTE = '"'
+_SPECIAL = re.compile(r'[,\r\n]|^[" ]')
 
 _REACH = timedelta(days=30)
 """How far back the first question reaches, so that a quiet day has a known page."""
@@ -32,6 +40,7 @@ class Opening:
         filters: the base filters, each walked on its own; `((),)` is none.
         seen: what the walks learn for each other.
         breaches: assumptions that the first answer broke.
+        unasked: channels that no search can name.
     """
 
     end: datetime
@@ -39,6 +48,7 @@ class Opening:
     filters: tuple[tuple[str, ...], ...]
     seen: Seen
     breaches: frozenset[Breach] = frozenset()
+    unasked: tuple[str, ...] = ()
 
     @property
     def coverage(self) -> str:
@@ -48,14 +58,31 @@ class Opening:
 
 def coverage_of(channels: Sequence[str]) -> str:
     """The coverage of a base filter, in words."""
-    return f"channels {', '.join(sorted(channels))}" if channels else ALL_ENGAGEMENTS
+    if not channels:
+        return ALL_ENGAGEMENTS
+    # as in CSV: a name that holds a comma or begins with a quote stands in quotes
+    named = (
+        f'"{name.replace(_QUOTE, 2 * _QUOTE)}"' if _SPECIAL.search(name) else name
+        for name in sorted(channels)
+    )
+    return f"channels {', '.join(named)}"
 
 
 def channels_of(coverage: str) -> tuple[str, ...]:
     """The base filter that `coverage_of` put into words."""
     if coverage == ALL_ENGAGEMENTS:
         return ()
-    return tuple(coverage.removeprefix("channels ").split(", "))
+    named = coverage.removeprefix("channels ")
+    return tuple(next(csv.reader([named], skipinitialspace=True)))
+
+
+def searchable(channels: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The channels that a search can name, and the others; both sorted."""
+    known = sorted({name for name in channels if name})
+    return (
+        tuple(name for name in known if len(name) in _LENGTHS),
+        tuple(name for name in known if len(name) not in _LENGTHS),
+    )
 
 
 def batches(channels: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -91,12 +118,13 @@ def open_account(
     ask = Ask(lo, day_bounds(max(days))[1], purpose="opening")
     seen = Seen()
     filters: tuple[tuple[str, ...], ...] = ((),)
+    unasked: tuple[str, ...] = ()
     try:
         answer = source.search(account, ask)
     except RefusedError as error:
         if error.problem.status != 400:
             raise
-        filters = _batches(lake, account, options, error)
+        filters, unasked = _batches(lake, account, options, error)
         ask = Ask(ask.lo, ask.hi, channels=filters[0], purpose="opening")
         answer = source.search(account, ask)
     broken = breaches(account, ask, answer, options.rules)
@@ -107,18 +135,19 @@ def open_account(
     now, source_clock = source.now()
     settle = options.settle if options.rules.frozen_end else timedelta()
     end = floor_to(now - settle, SECOND)
-    return Opening(end, source_clock, filters, seen, frozenset(broken))
+    return Opening(end, source_clock, filters, seen, frozenset(broken), unasked)
 
 
 def _batches(
     lake: Lake, account: str, options: ExtractOptions, error: RefusedError
-) -> tuple[tuple[str, ...], ...]:
+) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
     held = lake.read("engagement_channels", accounts=[account], columns=["channel_id"])
-    names = {*options.channels, *held.column("channel_id").unique().to_pylist()}
-    channels = sorted(name for name in names if name)
+    channels, unasked = searchable(
+        [*options.channels, *held.column("channel_id").unique().to_pylist()]
+    )
     if not channels:
         raise SettingsError(
             f"Account {account} refuses a search by dates alone; name its channels in "
             "JOURNEYPORT_CHANNELS."
         ) from error
-    return batches(channels)
+    return batches(channels), unasked

@@ -142,6 +142,7 @@ class LandReport:
         source_clock: the end was fixed by the source's clock, not by ours.
         failure: what ended the walk before its last day; None: nothing did.
         opening_breaches: assumptions that the very first answer broke.
+        unasked: channels that no search can name.
     """
 
     account: str
@@ -152,6 +153,7 @@ class LandReport:
     source_clock: bool
     failure: JourneyportError | None = None
     opening_breaches: frozenset[str] = frozenset()
+    unasked: tuple[str, ...] = ()
 
     @property
     def breaches(self) -> dict[str, int]:
@@ -175,7 +177,14 @@ class LandReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What somebody should look at though nothing failed."""
-        return ()
+        if not self.unasked:
+            return ()
+        told = (
+            f"Account {self.account} has channels whose names no search takes, being "
+            f"shorter than 3 or longer than 20 characters: {', '.join(self.unasked)}; "
+            "an engagement on no other channel is not exported."
+        )
+        return (told,)
 
     @property
     def held(self) -> tuple[DayLanding, ...]:
