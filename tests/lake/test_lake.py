@@ -194,6 +194,17 @@ def test_snapshots_are_put_in_order_and_left_alone_when_the_same(lake):
     assert len(lake.read("agents", accounts=["GHIJKL"])) == 0
 
 
+def test_the_values_of_a_column_are_those_of_all_days_of_one_account(lake):
+    for number, account in enumerate(("ABCDEF", "ABCDEF", "GHIJKL")):
+        rows = topics(2 + number, account)
+        day = date(2026, 3, 5 + number)
+        lake.write_day(account, day, {"engagement_topics": rows}, run_id="r", facts={})
+    assert lake.values("engagement_topics", "topic", "ABCDEF") == {
+        f"topic {number}" for number in range(3)
+    }
+    assert lake.values("engagement_topics", "topic", "QRSTUV") == set()
+
+
 def held(lake):
     rows = lake.read_raw("ABCDEF", DAY, ["engagement_id", "content_hash"])
     return {tuple(row.values()) for row in rows.to_pylist()}

@@ -131,12 +131,8 @@ def _with_known(
 
 
 def _rows(lake: Lake, found: IdentifierTypes) -> list[dict[str, Any]]:
-    seen = lake.read(
-        "engagement_identifiers",
-        accounts=[found.account],
-        columns=["identifier_type"],
-    )
-    names = {*found.types, *seen.column("identifier_type").unique().to_pylist()}
+    seen = lake.values("engagement_identifiers", "identifier_type", found.account)
+    names = {*found.types, *seen}
     return [
         {
             "account_id": found.account,

@@ -141,10 +141,8 @@ def open_account(
 def _batches(
     lake: Lake, account: str, options: ExtractOptions, error: RefusedError
 ) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
-    held = lake.read("engagement_channels", accounts=[account], columns=["channel_id"])
-    channels, unasked = searchable(
-        [*options.channels, *held.column("channel_id").unique().to_pylist()]
-    )
+    seen = lake.values("engagement_channels", "channel_id", account)
+    channels, unasked = searchable({*options.channels, *seen})
     if not channels:
         raise SettingsError(
             f"Account {account} refuses a search by dates alone; name its channels in "

@@ -182,6 +182,14 @@ class Lake:
         paths = self.paths(table, start, end, accounts)
         return read(self.files, declared, paths, columns=columns)
 
+    def values(self, table: str, column: str, account: str) -> set[Any]:
+        """What a column of a daily table holds over all days, read day after day."""
+        found: set[Any] = set()
+        for path in self.paths(table, accounts=[account]):
+            day = read(self.files, _table(table), [path], columns=[column])
+            found.update(day.column(column).unique().to_pylist())
+        return found
+
     def paths(
         self,
         table: str,
