@@ -181,6 +181,7 @@ def test_tables_give_the_documents_back(fresh, sent):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1_800)  # five hundred lakes
 @settings(thorough, max_examples=500)
 @given(documents)
 def test_tables_give_many_documents_back(fresh, sent):
