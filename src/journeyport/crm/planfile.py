@@ -219,6 +219,7 @@ def load(folder: Path, plan_id: str) -> Plan:
 
 def _action(item: dict[str, Any]) -> Action:
     item["operation"] = Operation(item["operation"])
+    item["names"] = tuple(item["names"])
     item["parents"] = {name: Parent(**p) for name, p in item["parents"].items()}
     return Action(**item)
 
