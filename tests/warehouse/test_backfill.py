@@ -37,7 +37,7 @@ def prove(lake, state: State, *but: tuple) -> None:
                 call_count=1,
                 row_count=1,
                 proof="PROVEN",
-                document=json.dumps({"files": files}),
+                document=json.dumps({"status": "PROVED", "files": files}),
                 certificate_hash="0",
                 previous_hash=None,
                 issued_at=now,
