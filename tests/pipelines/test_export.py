@@ -42,8 +42,16 @@ def place(tmp_path_factory) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def exported(place) -> Done:
-    return place.run("export", "--from", str(FIRST), "--to", str(SECOND))
+def before(tmp_path_factory):
+    """A copy of the place as the export left it; other tests go on from there."""
+    return tmp_path_factory.mktemp("before") / "home"
+
+
+@pytest.fixture(scope="module")
+def exported(place, before) -> Done:
+    done = place.run("export", "--from", str(FIRST), "--to", str(SECOND))
+    shutil.copytree(place.home, before)
+    return done
 
 
 def test_an_export_that_delivers_everything_ends_with_0_and_one_json_line(exported):
@@ -133,13 +141,13 @@ def test_an_export_from_raw_asks_the_source_nothing(place, exported):
 
 
 def test_from_raw_and_the_state_alone_the_lake_is_there_again(
-    place, exported, tmp_path
+    place, exported, before, tmp_path
 ):
     home = tmp_path / "home"
     raw = "lake/raw_engagements"
-    shutil.copytree(place.home / raw, home / raw)
+    shutil.copytree(before / raw, home / raw)
     with (
-        closing(sqlite3.connect(place.home / "state.db")) as kept,
+        closing(sqlite3.connect(before / "state.db")) as kept,
         closing(sqlite3.connect(home / "state.db")) as copy,
     ):
         kept.backup(copy)
@@ -156,7 +164,7 @@ def test_from_raw_and_the_state_alone_the_lake_is_there_again(
         names = [name for name in table.names if name not in own]
         rows = [
             sorted(map(repr, read(each.lake, table).select(names).to_pylist()))
-            for each in (place, restored)
+            for each in (Place(before, place.environ), restored)
         ]
         assert rows[0] == rows[1], table.name
 
