@@ -72,6 +72,16 @@ class World:
         self.source.time += timedelta(hours=hours)
         return report
 
+    def audit(self):
+        return extract.audit(
+            self.source,
+            self.lake,
+            self.state,
+            account=ACCOUNT,
+            clock=self.clock,
+            options=self.options,
+        )
+
     def tables(self, days):
         reports = normalise.conform_days(
             self.lake,

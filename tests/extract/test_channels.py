@@ -1,7 +1,5 @@
 """Where a search by dates alone is refused: which channels are asked for."""
 
-from dataclasses import replace
-
 import pytest
 from model_source import ACCOUNT, Traits
 
@@ -56,14 +54,8 @@ def test_a_day_by_channels_whose_names_hold_commas_is_audited(world):
     asked = by_channel_only(here.source)
     here.land()
     del asked[:]
-    audited = extract.audit(
-        here.source,
-        here.lake,
-        here.state,
-        account=ACCOUNT,
-        clock=here.clock,
-        options=replace(here.options, audit_days=1),
-    )
+    here.set(audit_days=1)
+    audited = here.audit()
     assert asked == [("Desk, north", "Voice")]
     assert audited.differing == []
 

@@ -370,12 +370,5 @@ def test_a_held_day_passes_by_name_and_reason_and_its_certificate_says_so(world)
     assert done[0].issued.status == "RELEASED"
     assert "released by Ada: known outage" in done[0].document["claim"]
     here.source.traits = replace(here.source.traits, foreign=0.0)
-    audited = extract.audit(
-        here.source,
-        here.lake,
-        here.state,
-        account=ACCOUNT,
-        clock=here.clock,
-        options=here.options,
-    )
+    audited = here.audit()
     assert audited.differing == [TODAY]

@@ -84,19 +84,23 @@ def note_verified(state: State, issued: Issued, at: datetime, run_id: str) -> No
 
 def latest(state: State, account: str, day: date) -> Issued | None:
     """The account-day's latest certificate; None before the first."""
-    chained = chain(state, account, day)
-    return chained[-1] if chained else None
+    query = _of(account, day).order_by(_certificates.c.number.desc()).limit(1)
+    with state.read() as connection:
+        row = connection.execute(query).one_or_none()
+    return None if row is None else _issued(row)
 
 
 def chain(state: State, account: str, day: date) -> list[Issued]:
     """The account-day's certificates, the first one first."""
-    query = (
-        sa.select(_certificates)
-        .where(_certificates.c.account_id == account, _certificates.c.day == day)
-        .order_by(_certificates.c.number)
-    )
+    query = _of(account, day).order_by(_certificates.c.number)
     with state.read() as connection:
         return [_issued(row) for row in connection.execute(query)]
+
+
+def _of(account: str, day: date) -> sa.Select[Any]:
+    return sa.select(_certificates).where(
+        _certificates.c.account_id == account, _certificates.c.day == day
+    )
 
 
 def all_rows(state: State) -> list[dict[str, Any]]:
