@@ -5,6 +5,7 @@ And one PostgreSQL server for all that ask, each with a database of its own.
 
 import itertools
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Generator, Iterator
@@ -14,9 +15,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+sys.path.append(str(Path(__file__).parent))  # for what tests share
+
 LONGEST = (
     "tests/operations/",
     "tests/demo/",
+    "tests/browser/",
     "tests/pipelines/",
     "tests/warehouse/",
     "tests/truth/",

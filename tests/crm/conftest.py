@@ -16,10 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from people import NOW, Person, daily, engagement, snapshots, table_of
 
+from certified import prove
 from journeyport import crm
 from journeyport.clock import SetClock
 from journeyport.lake import Lake
-from journeyport.state import State, certificates
+from journeyport.state import State
 from journeyport.tables import DAILY
 
 
@@ -125,33 +126,7 @@ class World:
 
     def prove(self) -> None:
         """Give every account-day the certificate that lets it be delivered."""
-        now = self.clock.now()
-        for account in self.lake.accounts():
-            for day in self.lake.days(account):
-                tables = self.lake.manifest(account, day).tables
-                files = [
-                    {"table": name, "sha256": facts.sha256}
-                    for name, facts in tables.items()
-                ]
-                issued = certificates.Issued(
-                    account_id=account,
-                    day=day,
-                    number=1,
-                    run_id="r",
-                    status="PROVED",
-                    coverage="all engagements",
-                    claim_from=now,
-                    claim_to=now,
-                    window_count=1,
-                    call_count=1,
-                    row_count=1,
-                    proof="PROVEN",
-                    document=json.dumps({"status": "PROVED", "files": files}),
-                    certificate_hash="0",
-                    previous_hash=None,
-                    issued_at=now,
-                )
-                certificates.record(self.state, issued)
+        prove(self.lake, self.state, self.clock.now())
 
     def plan(self, org: Any, **how: Any) -> crm.Plan:
         self.nights += 1

@@ -8,42 +8,12 @@ from contextlib import closing
 import pytest
 from nights import CLOCK, FIRST, assert_equal
 
+from certified import prove
 from journeyport import cli
-from journeyport.state import State, certificates
+from journeyport.state import State
 
 DAYS = ("--from", "2026-03-01", "--to", "2026-03-02")
 SOME = ["engagements", "engagement_identifiers", "participants"]
-
-
-def prove(lake, state: State, *but: tuple) -> None:
-    """Give the account-days the certificate that lets them be delivered."""
-    now = CLOCK.now()
-    for account in lake.accounts():
-        for day in lake.days(account):
-            files = [
-                {"table": name, "sha256": facts.sha256}
-                for name, facts in lake.manifest(account, day).tables.items()
-            ]
-            issued = certificates.Issued(
-                account_id=account,
-                day=day,
-                number=1,
-                run_id="run-1",
-                status="PROVED",
-                coverage="all engagements",
-                claim_from=now,
-                claim_to=now,
-                window_count=1,
-                call_count=1,
-                row_count=1,
-                proof="PROVEN",
-                document=json.dumps({"status": "PROVED", "files": files}),
-                certificate_hash="0",
-                previous_hash=None,
-                issued_at=now,
-            )
-            if (account, day) not in but:
-                certificates.record(state, issued)
 
 
 @pytest.fixture
@@ -86,7 +56,7 @@ def state(home):
 
 
 def test_chosen_days_and_tables_alone_are_loaded(backfill, world, duckdb_file, state):
-    prove(world.lake, state)
+    prove(world.lake, state, CLOCK.now())
     code, line, said = backfill(*DAYS[:3], "2026-03-01", "--tables", ", ".join(SOME))
     assert code == 0, said
     assert sorted(line["tables"]) == sorted(SOME)
@@ -103,7 +73,7 @@ def test_chosen_days_and_tables_alone_are_loaded(backfill, world, duckdb_file, s
 def test_a_value_altered_by_hand_is_healed_by_rewriting(
     backfill, world, duckdb_file, state
 ):
-    prove(world.lake, state)
+    prove(world.lake, state, CLOCK.now())
     wanted = (*DAYS, "--tables", "engagements")
     assert backfill(*wanted)[0] == 0
     duckdb_file.execute("UPDATE engagements SET status = 'altered'")
@@ -119,7 +89,7 @@ def test_a_value_altered_by_hand_is_healed_by_rewriting(
 def test_a_day_held_back_stays_as_it_was_and_is_named(
     backfill, world, duckdb_file, state
 ):
-    prove(world.lake, state, ("AAAAAA", FIRST))
+    prove(world.lake, state, CLOCK.now(), ("AAAAAA", FIRST))
     code, line, said = backfill(*DAYS, "--tables", "engagements")
     assert code == 1
     assert "2026-03-01 of account AAAAAA" in said
