@@ -73,9 +73,11 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
     os.environ[f"{PREFIX}FIRST_DAY"] = first.isoformat()
     _say("starting", 0, 0)
     import dagster as dg
+    from dagster._core.storage.tags import MAX_RETRIES_TAG
+    from dagster._core.utils import make_new_run_id
 
     from journeyport import receipts
-    from pipelines import alerts, attribution
+    from pipelines import alerts, attribution, worker
     from pipelines.catalogue import RANGE_END, RANGE_START
     from pipelines.definitions import defs
 
@@ -84,6 +86,7 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
         chosen = (*_LAKE, *_TARGETS[asked.only], *_AFTER)
         names = chosen if asked.from_raw else (*_LANDING, *chosen)
         selection = [dg.AssetKey(name) for name in names]
+    run_id = make_new_run_id()
     with dg.DagsterInstance.get() as kept:
         result = defs.resolve_job_def(asked.job).execute_in_process(
             instance=kept,
@@ -93,7 +96,11 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
                 RANGE_END: days[-1].isoformat(),
                 attribution.BY: attribution.COMMAND_LINE,
                 attribution.USER: receipts.operator().user or "",
+                # Whoever started it starts it again: the daemon cannot.
+                MAX_RETRIES_TAG: "0",
+                **worker.noted(run_id),
             },
+            run_id=run_id,
             run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
             raise_on_error=False,
         )

@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from journeyport import environment
+from pipelines import worker
 from pipelines.catalogue import CRM_POOL
 from pipelines.resources import Site
 from pipelines.words import RefusedError, in_words
@@ -182,7 +183,7 @@ def _decided(config: Decided) -> dict[str, Any]:
 def _job(op: dg.OpDefinition, name: str, description: str) -> dg.JobDefinition:
     return dg.GraphDefinition(
         name=name, node_defs=[op], description=description
-    ).to_job(executor_def=dg.in_process_executor)
+    ).to_job(executor_def=worker.in_process)
 
 
 def jobs(org: str) -> tuple[dg.JobDefinition, ...]:

@@ -14,6 +14,7 @@ from pipelines import (
     release,
     upkeep,
     watching,
+    worker,
 )
 from pipelines.resources import RESOURCES
 
@@ -39,6 +40,5 @@ defs = dg.Definitions(
     schedules=[nightly.nightly_schedule, upkeep.upkeep_schedule],
     sensors=[alerts.alerts_sensor],
     resources=RESOURCES,
-    # Steps share the run's process: a process each costs more than it brings.
-    executor=dg.in_process_executor,
+    executor=worker.in_process,
 )

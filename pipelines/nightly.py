@@ -10,12 +10,13 @@ from journeyport import environment
 from journeyport.deployment import Deployment
 from journeyport.errors import JourneyportError
 from journeyport.tables import DAILY, RAW_ENGAGEMENTS
+from pipelines import worker
 from pipelines.catalogue import RANGE_END, RANGE_START
 
 nightly = dg.define_asset_job(
     "nightly",
     selection=dg.AssetSelection.all(),
-    executor_def=dg.in_process_executor,
+    executor_def=worker.in_process,
     description=(
         "What the schedule does each night: land, make tables, resolve customers, load "
         "the warehouse, plan for the CRM. Writes to the CRM only where an apply was "
@@ -26,7 +27,7 @@ nightly = dg.define_asset_job(
 export = dg.define_asset_job(
     "export",
     selection=dg.AssetSelection.all(),
-    executor_def=dg.in_process_executor,
+    executor_def=worker.in_process,
     description=(
         "Writes nothing to the CRM: it only plans. Exactly the chosen days, from the "
         "source to the warehouse."
@@ -38,7 +39,7 @@ lake = dg.define_asset_job(
     selection=dg.AssetSelection.assets(
         RAW_ENGAGEMENTS.name, *(table.name for table in DAILY)
     ),
-    executor_def=dg.in_process_executor,
+    executor_def=worker.in_process,
     description=(
         "Writes nothing to the warehouse and the CRM. Exactly the chosen days, from "
         "the source into the lake, as one run; the asset `warehouse` takes them on."

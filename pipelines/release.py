@@ -3,6 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
+from pipelines import worker
 from pipelines.resources import Site
 from pipelines.words import in_words
 
@@ -40,7 +41,7 @@ def release_op(
 
 
 @dg.job(
-    executor_def=dg.in_process_executor,
+    executor_def=worker.in_process,
     description=(
         "Releases an account-day that is held back, with a reason: its certificate "
         "then says who released it and why, and the next night delivers it. Writes "

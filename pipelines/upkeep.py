@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from pipelines import worker
 from pipelines.resources import Site
 from pipelines.words import in_words
 
@@ -41,7 +42,7 @@ def forget_op(
 
 
 @dg.job(
-    executor_def=dg.in_process_executor,
+    executor_def=worker.in_process,
     description=(
         "Writes nothing to the warehouse and the CRM. Forgets runs older than "
         "JOURNEYPORT_KEEP_RUNS_DAYS, with their events and logs, except those that "
