@@ -6,12 +6,15 @@ every upgrade; its first line says what it was when it was written.
 
 import hashlib
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
 from journeyport.errors import PermanentError, SettingsError
 
 _MARK = "# Written by journeyport "
+
+_IN_FILES = re.compile(r"^event_log_storage:\n(?:[ ].*\n)+\n", re.MULTILINE)
 
 _IN_POSTGRESQL = """
 storage: # runs and events, for a team; the default is SQLite in this folder
@@ -42,7 +45,9 @@ def prepared(home: Path, named: str | None, url: str | None = None) -> Path:
             "journeyport[postgres]."
         )
     if not file.exists() or _is_untouched(file.read_text()):
-        text = shipped("dagster.yaml").read_text() + (_IN_POSTGRESQL if url else "")
+        text = shipped("dagster.yaml").read_text()
+        if url is not None:
+            text = _IN_FILES.sub("", text) + _IN_POSTGRESQL
         # Webserver and daemon may do this at the same time.
         aside = folder / f".dagster.yaml.{os.getpid()}"
         aside.write_text(f"{_MARK}{_print(text)}; a change is kept.\n{text}")

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import dagster as dg
 import yaml
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from dagster_here import instance_in
 from journeyport import instance, rehearsal
 from journeyport.lake import Lake
 from journeyport.processes import free_port
@@ -120,7 +120,7 @@ def _prompt(folder: Path) -> None:
     coordinator["config"] = {"dequeue_interval_seconds": 1}
     path.write_text(yaml.safe_dump(settings))
     # Two programs that make one Dagster storage at once stumble over it.
-    with dg.DagsterInstance.from_config(str(folder)):
+    with instance_in(folder):
         pass
 
 

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import dagster as dg
 import httpx
 import pytest
 
+from dagster_here import instance_in
 from journeyport import environment, instance
 from journeyport.processes import Children, free_port
 
@@ -206,7 +206,7 @@ def test_a_run_carries_the_name_of_who_signed_in_whatever_was_sent(site, front):
     ]
     assert told["__typename"] == "LaunchRunSuccess", told
     folder = instance.prepared(site.home, None)
-    with dg.DagsterInstance.from_config(str(folder)) as kept:
+    with instance_in(folder) as kept:
         run = kept.get_run_by_id(told["run"]["runId"])
     assert run.tags["journeyport/user"] == "alice"
 

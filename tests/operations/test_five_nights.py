@@ -28,6 +28,7 @@ import duckdb
 import httpx
 import pytest
 
+from dagster_here import instance_in
 from journeyport import instance, rehearsal
 from journeyport.lake import Lake
 from journeyport.processes import Children, free_port
@@ -290,7 +291,7 @@ def opened(folder: Path, plan: rehearsal.Plan, **settings: str) -> Iterator[Hous
         environ = {**stage.environ, **ours}
         del environ["JOURNEYPORT_CLOCK"]
         try:
-            with dg.DagsterInstance.from_config(environ["DAGSTER_HOME"]) as kept:
+            with instance_in(environ["DAGSTER_HOME"]) as kept:
                 (home / "dagster" / ".storage").write_text(version("dagster"))
                 yield House(folder, stage, environ, source, org, kept)
         finally:

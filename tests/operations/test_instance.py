@@ -1,15 +1,18 @@
 """Dagster's instance: its folder, its storage on both databases, and its clean-up."""
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 import yaml
 
+from dagster_here import instance_in
 from journeyport import environment, instance, up
 from journeyport.errors import ArgumentError, SettingsError
 from pipelines import attribution, upkeep
 from pipelines.definitions import defs
+from pipelines.storage import OpenEventLog
 
 URL = "JOURNEYPORT_DAGSTER_URL"
 
@@ -78,7 +81,7 @@ def kept(request, tmp_path, monkeypatch):
         url = request.getfixturevalue("database")
         monkeypatch.setenv(URL, url)
     folder = instance.prepared(tmp_path, None, url)
-    with dg.DagsterInstance.from_config(str(folder)) as kept:
+    with instance_in(folder) as kept:
         yield kept
 
 
@@ -111,6 +114,8 @@ def test_the_instance_queues_runs_and_notes_who_started_them(kept):
     assert not kept.run_retries_retry_on_asset_or_op_failure
     assert kept.run_monitoring_enabled
     assert not kept.telemetry_enabled
+    in_files = isinstance(kept.event_log_storage, OpenEventLog)
+    assert in_files is (URL not in os.environ)
 
 
 def test_the_clean_up_forgets_what_is_old_and_keeps_what_is_shown(kept):
@@ -127,6 +132,25 @@ def test_the_clean_up_forgets_what_is_old_and_keeps_what_is_shown(kept):
     assert shown == {"2026-03-01", "2026-03-02"}
     assert kept.get_latest_materialization_event(whole.key).run_id == after
     assert upkeep.forget(kept, in_future) == (0, 3)
+
+
+def test_dagster_s_own_storage_open_at_once_sees_the_same_events(tmp_path):
+    folder = instance.prepared(tmp_path, None)
+    with instance_in(folder) as ours:
+        assert isinstance(ours.event_log_storage, OpenEventLog)
+        first = made(ours, daily, "2026-03-01")
+        (folder / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+        with instance_in(folder) as dagsters:
+            assert not isinstance(dagsters.event_log_storage, OpenEventLog)
+            second = made(dagsters, daily, "2026-03-02")
+            third = made(ours, whole)
+            for kept in (ours, dagsters):
+                assert {run.run_id for run in kept.get_runs()} == {first, second, third}
+                shown = kept.get_materialized_partitions(daily.key)
+                assert shown == {"2026-03-01", "2026-03-02"}
+                latest = kept.get_latest_materialization_event(whole.key)
+                assert latest.run_id == third
+                assert kept.all_logs(second)
 
 
 def test_the_job_is_there_and_its_schedule_ships_stopped():

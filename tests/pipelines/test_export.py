@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 from made_place import Done, Place
 
+from dagster_here import instance_in
 from journeyport import environment, rehearsal
 from journeyport.checklist import CERTIFIED, COUNTS_MATCH
 from journeyport.lake import Lake
@@ -78,7 +79,7 @@ def test_the_warehouse_holds_what_the_lake_holds(place, exported):
 
 
 def test_every_day_has_its_own_row_count_in_dagster(place, exported):
-    with dg.DagsterInstance.from_config(str(place.home / "dagster")) as instance:
+    with instance_in(place.home / "dagster") as instance:
         for table in DAILY:
             records = instance.fetch_materializations(
                 dg.AssetRecordsFilter(dg.AssetKey(table.name)), limit=10
