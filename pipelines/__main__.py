@@ -108,7 +108,7 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
             _note(sentence)
     wrong = [vars(one) for one in failures.of_run(site.state, result.run_id)]
     sentences = [
-        {"stage": event.step_key, "reason": _sentence(event)}
+        {"stage": event.step_key, "reason": alerts.why(event)}
         for event in result.all_events
         if event.is_step_failure
     ]
@@ -122,17 +122,6 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
         "failures": wrong or sentences,
     }
     return (0 if well else 1), told
-
-
-def _sentence(event: Any) -> str:
-    """Why a step failed: its own words, without the trace around them."""
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    said = error.message.strip() if error is not None else "It failed."
-    return said.splitlines()[0].removeprefix(
-        "dagster._core.definitions.events.Failure: "
-    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -122,6 +122,14 @@ def ended(instance: dg.DagsterInstance, run: dg.DagsterRun) -> "Ended":
     )
 
 
+def why(event: dg.DagsterEvent) -> str:
+    """Why a step failed, in a sentence without a value of anybody."""
+    sentence, kind = _said(event.step_failure_data.error)
+    return sentence or (
+        f"It ended with {kind}, which nobody foresaw; the run in the UI has the trace."
+    )
+
+
 def _said(error: Any) -> tuple[str | None, str]:
     """A failure's own sentence; of any other error the type alone."""
     while error is not None and error.cause is not None:

@@ -2,7 +2,8 @@
 
 Dagster has no log-in of its own. Where JOURNEYPORT_USER_HEADER names the header in
 which a proxy passes the user on, every run that is launched in the UI is tagged with
-that name; what somebody typed into the Launchpad's tags is overwritten.
+that name; what somebody typed as tags there is overwritten. The runs of a backfill are
+launched by the daemon: they are the UI's, too, and nobody's.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.run_coordinator.base import SubmitRunContext
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 from dagster._core.workspace.context import WorkspaceRequestContext
 
 from journeyport import environment
@@ -29,13 +31,14 @@ class AttributingRunCoordinator(dg.QueuedRunCoordinator):
 
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
         """Tag a run that was launched in the UI, then queue it."""
-        asked = context.workspace
-        if isinstance(asked, WorkspaceRequestContext) and asked.source is not None:
-            header = environment.user_header()
+        asked, run = context.workspace, context.dagster_run
+        by_request = isinstance(asked, WorkspaceRequestContext) and asked.source
+        if by_request or (BACKFILL_ID_TAG in run.tags and run.root_run_id is None):
+            header = environment.user_header() if by_request else ""
             name = context.get_request_header(header) if header else None
-            # Written even when empty: nobody names himself in the Launchpad.
+            # Written even when empty: nobody names himself among the tags he types.
             tags = {BY: UI, USER: (name or "").strip()}
-            self._instance.add_run_tags(context.dagster_run.run_id, tags)
+            self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
 
 

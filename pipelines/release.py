@@ -31,7 +31,7 @@ def release_op(
     with in_words():
         told = release(
             site.run(context.run),
-            site.account(config.account),
+            site.account(config.account.strip() or None),
             runs.day("day", config.day),
             reason=config.reason,
             who=config.who,

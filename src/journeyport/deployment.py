@@ -114,9 +114,10 @@ class Deployment:
         for account in accounts:
             if named is not None and named.upper() == account.upper():
                 return account
-        wrong = "" if named is None else f"{named} is not in JOURNEYPORT_ACCOUNTS; "
+        wrong = "" if named is None else f"{named} is not in JOURNEYPORT_ACCOUNTS. "
         raise ArgumentError(
-            f"{wrong}name one of your accounts with --account: {', '.join(accounts)}."
+            f"{wrong}Name one of your accounts (--account in a command): "
+            f"{', '.join(accounts)}."
         )
 
     @cached_property

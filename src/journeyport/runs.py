@@ -213,6 +213,5 @@ def day(name: str, value: str) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise ArgumentError(
-            f"{name} {value} is no day; write it as 2026-03-01."
-        ) from None
+        said = f"{value} is no day" if value.strip() else "is empty"
+        raise ArgumentError(f"{name} {said}; write it as 2026-03-01.") from None

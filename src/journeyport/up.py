@@ -5,6 +5,7 @@ listens anywhere else.
 """
 
 import fcntl
+import hashlib
 import os
 import subprocess
 import time
@@ -102,7 +103,8 @@ def _up_to_date(folder: Path, environ: Mapping[str, str]) -> None:
     Raises:
         PermanentError: it cannot be made.
     """
-    release = version("dagster")
+    where = environ.get(f"{PREFIX}DAGSTER_URL", "")
+    release = f"{version('dagster')} {hashlib.sha256(where.encode()).hexdigest()[:16]}"
     mark = folder / ".storage"
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

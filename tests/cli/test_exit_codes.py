@@ -190,7 +190,7 @@ def test_a_ruling_is_made_by_the_login_listed_and_taken_back(journeyport):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"ACCOUNTS": "ABCDEF,GHIJKL"}, "with --account: ABCDEF, GHIJKL"),
+        ({"ACCOUNTS": "ABCDEF,GHIJKL"}, "Name one of your accounts (--account"),
         ({"ACCOUNTS": "ABCDEF"}, "--expires soon is no day"),
     ],
     ids=["which of two accounts", "a day that is none"],

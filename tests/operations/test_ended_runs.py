@@ -83,10 +83,14 @@ def test_a_refusal_is_told_in_its_own_words(kept, site, web):
 
 
 def test_of_an_unforeseen_error_nothing_but_its_type_is_told(kept, site, web):
-    alerts.after(site, kept, run(kept, stumbled))
+    ended = stumbled.execute_in_process(instance=kept, raise_on_error=False)
+    alerts.after(site, kept, ended.run_id)
     (message,) = web.posted
     assert "The step stumble ended with ValueError" in message
-    assert not [word for word in SECRET.split() if word in message]
+    (failed,) = [event for event in ended.all_events if event.is_step_failure]
+    told = alerts.why(failed)  # on the one line that a command ends with
+    assert told.startswith("It ended with ValueError, which nobody foresaw")
+    assert not [word for word in SECRET.split() if word in message + told]
 
 
 def test_a_check_s_verdict_is_read_from_its_evaluation(kept):
