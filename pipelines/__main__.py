@@ -10,12 +10,14 @@ JOURNEYPORT_HOME/dagster, so that the UI shows them beside its own.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import time
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from journeyport import instance, launch
@@ -62,13 +64,11 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
         days = night.days(site.state, site.clock, site.accounts, site.options)
     else:
         days = night.span(asked.start, asked.end)
-    os.environ["DAGSTER_HOME"] = str(
-        instance.prepared(
-            site.home, os.environ.get("DAGSTER_HOME"), site.settings.dagster_url
-        )
-    )
-    if site.settings.dagster_url is not None:  # Dagster reads it by its name
-        os.environ[f"{PREFIX}DAGSTER_URL"] = site.settings.dagster_url
+    url = site.settings.dagster_url
+    folder = instance.prepared(site.home, os.environ.get("DAGSTER_HOME"), url)
+    os.environ["DAGSTER_HOME"] = str(folder)
+    if url is not None:  # Dagster reads it by its name
+        os.environ[f"{PREFIX}DAGSTER_URL"] = url
     first = site.settings.first_day or FIRST_DAY
     os.environ[f"{PREFIX}FIRST_DAY"] = first.isoformat()
     _say("starting", 0, 0)
@@ -87,7 +87,7 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
         names = chosen if asked.from_raw else (*_LANDING, *chosen)
         selection = [dg.AssetKey(name) for name in names]
     run_id = make_new_run_id()
-    with dg.DagsterInstance.get() as kept:
+    with _opened(folder, url) as kept:
         result = defs.resolve_job_def(asked.job).execute_in_process(
             instance=kept,
             asset_selection=selection,
@@ -122,6 +122,18 @@ def _run(site: Site, asked: argparse.Namespace) -> tuple[int, dict[str, Any]]:
         "failures": wrong or sentences,
     }
     return (0 if well else 1), told
+
+
+def _opened(folder: Path, url: str | None) -> Any:
+    """Dagster's instance, its storage brought to this release."""
+    import dagster as dg
+
+    with instance.outdated(folder, url) as is_due:
+        opened = dg.DagsterInstance.get()
+        if is_due:
+            with contextlib.redirect_stdout(sys.stderr):  # it talks
+                opened.upgrade()
+    return opened
 
 
 def _parser() -> argparse.ArgumentParser:

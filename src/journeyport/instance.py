@@ -4,9 +4,13 @@ The two files are shipped with the package. A `dagster.yaml` that nobody changed
 every upgrade; its first line says what it was when it was written.
 """
 
+import fcntl
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,6 +63,27 @@ def prepared(home: Path, named: str | None, url: str | None = None) -> Path:
             "docs/operations.md shows."
         )
     return folder
+
+
+@contextmanager
+def outdated(folder: Path, url: str | None) -> Iterator[bool]:
+    """Whether Dagster's storage is still to be made or migrated; others wait meanwhile.
+
+    Several programs that make it at once stumble over each other. It counts as done
+    when the block ends without an error.
+
+    Args:
+        folder: Dagster's folder.
+        url: Dagster's own database; None: SQLite in that folder.
+    """
+    mark = folder / ".storage"
+    now = version("dagster") + (f" {_print(url)}" if url else "")
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        is_due = not mark.exists() or mark.read_text() != now
+        yield is_due
+        if is_due:
+            mark.write_text(now)
 
 
 def shipped(name: str) -> Path:

@@ -4,13 +4,10 @@ Webserver and daemon are two processes on loopback; neither has a log-in, so nei
 listens anywhere else.
 """
 
-import fcntl
-import hashlib
 import os
 import subprocess
 import time
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -103,12 +100,8 @@ def _up_to_date(folder: Path, environ: Mapping[str, str]) -> None:
     Raises:
         PermanentError: it cannot be made.
     """
-    where = environ.get(f"{PREFIX}DAGSTER_URL", "")
-    release = f"{version('dagster')} {hashlib.sha256(where.encode()).hexdigest()[:16]}"
-    mark = folder / ".storage"
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if mark.exists() and mark.read_text() == release:
+    with instance.outdated(folder, environ.get(f"{PREFIX}DAGSTER_URL")) as is_due:
+        if not is_due:
             return
         with said.status("Preparing Dagster's storage …"):
             done = subprocess.run(  # noqa: S603  our own program, no shell
@@ -125,7 +118,6 @@ def _up_to_date(folder: Path, environ: Mapping[str, str]) -> None:
                 f"Dagster's storage could not be prepared ({lines[-1].strip()}); check "
                 f"{folder} and JOURNEYPORT_DAGSTER_URL."
             )
-        mark.write_text(release)
 
 
 def _programs(port: int) -> dict[str, list[str]]:
