@@ -7,7 +7,6 @@ How a difference is worked out and written is the same for all, in `difference`.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -30,11 +29,6 @@ class Failure:
     retry: bool = False
 
 
-Upsert = Callable[
-    [sa.Table, Sequence[str], sa.Select[Any], Sequence[str]], sa.Executable
-]
-
-
 @dataclass(frozen=True)
 class Dialect:
     """One kind of warehouse.
@@ -55,9 +49,8 @@ class Dialect:
         take: deletes the rows of a table where a condition holds; these columns of
             them as Arrow.
         storable: the rows as this database is able to hold them.
-        upsert: from table, column names, SELECT and key to the statement that inserts
-            rows or writes over those with the same key; needs the key's unique index.
-            None: changed rows are always deleted and inserted again.
+        writes_over: few changed rows are written over the ones that are there; else
+            they are always deleted and inserted again.
         indexes: gives a new table the indexes that its loads and readers need.
         failure: what an error of the driver means; None: not known.
     """
@@ -74,7 +67,7 @@ class Dialect:
         [sa.Connection, sa.Table, sa.ColumnElement[bool], Sequence[str]], pa.Table
     ]
     storable: Callable[[pa.Table], pa.Table]
-    upsert: Upsert | None
+    writes_over: bool
     indexes: Callable[[Table, sa.Table], None]
     failure: Callable[[BaseException], Failure | None]
 

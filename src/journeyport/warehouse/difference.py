@@ -158,12 +158,12 @@ def deliver(place: Place, data: pa.Table, *, rewrite: bool = False) -> Counts:
         if not len(fresh):
             place.connection.execute(sa.delete(place.target).where(stale))
             return same + Counts(deleted=len(gone))
-        if place.dialect.upsert is None or _is_much(place, fresh):
+        if not place.dialect.writes_over or _is_much(place, fresh):
             replaced = _insert_again(place, stale, touched, fresh)
         else:
             _replaced(place.table, touched)
             with place.staged("stage", _storable(place, fresh)) as stage:
-                replaced = _write_over(place, stale, stage, len(gone))
+                replaced = _write_over(place, stale, stage)
     inserted, deleted = len(fresh) - replaced, len(gone) - replaced
     return same + Counts(inserted, replaced, deleted)
 
@@ -252,22 +252,17 @@ def _insert_again(
     return replaced
 
 
-def _write_over(
-    place: Place, stale: sa.ColumnElement[bool], stage: sa.Table, gone: int
-) -> int:
+def _write_over(place: Place, stale: sa.ColumnElement[bool], stage: sa.Table) -> int:
     """Write the new rows over those with their key, delete the rest; how many."""
-    connection, target, upsert = place.connection, place.target, place.dialect.upsert
-    key, names = place.table.key, [column.name for column in stage.columns]
-    rows, clear = sa.select(*stage.columns), sa.delete(target).where(stale)
-    if upsert is not None and all(place.table.column(name).required for name in key):
-        connection.execute(upsert(target, names, rows, key))
-        # What was written over has another hash now.
-        return gone - connection.execute(clear).rowcount
+    connection, target, key = place.connection, place.target, place.table.key
+    names = [column.name for column in stage.columns]
     match = _same_key(place.table, target, stage)
     content = {name: stage.c[name] for name in names if name not in key}
     update = sa.update(target).values(content).where(match)
     replaced = connection.execute(update).rowcount
-    connection.execute(clear)
+    # What was written over has another hash now.
+    connection.execute(sa.delete(target).where(stale))
     known = sa.select(sa.literal(1)).select_from(target).where(match).exists()
-    connection.execute(sa.insert(target).from_select(names, rows.where(~known)))
+    rows = sa.select(*stage.columns).where(~known)
+    connection.execute(sa.insert(target).from_select(names, rows))
     return replaced

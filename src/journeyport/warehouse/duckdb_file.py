@@ -249,7 +249,7 @@ DUCKDB = Dialect(
     fetch=_fetch,
     take=_take,
     storable=_as_it_is,
-    upsert=None,
+    writes_over=False,
     indexes=_no_indexes,
     failure=_failure,
 )

@@ -18,7 +18,6 @@ from pgpq import ArrowToPostgresBinaryEncoder
 from psycopg import errors as pg
 from psycopg import pq, sql
 from pyarrow import csv
-from sqlalchemy.dialects.postgresql import insert
 
 from journeyport.errors import (
     AccessError,
@@ -86,13 +85,6 @@ def _stage(connection: sa.Connection, table: sa.Table, data: pa.Table) -> None:
 
 
 def _append(connection: sa.Connection, table: sa.Table, data: pa.Table) -> None:
-    """In the order of the key's index: day by day, each day would walk all of it.
-
-    That order of several days in one batch costs the index over time little: it goes by
-    ranges of pages, and a batch is some days.
-    """
-    if "engagement_id" in data.schema.names:
-        data = data.sort_by("engagement_id")
     _copy_in(connection, table, data)
 
 
@@ -107,14 +99,6 @@ def _copy_in(connection: sa.Connection, table: sa.Table, data: pa.Table) -> None
         for batch in data.to_batches(max_chunksize=_BATCH):
             copy.write(encoder.write_batch(batch))
         copy.write(encoder.finish())
-
-
-def _upsert(
-    target: sa.Table, names: Sequence[str], rows: sa.Select[Any], key: Sequence[str]
-) -> sa.Executable:
-    statement = insert(target).from_select(names, rows)
-    content = {n: statement.excluded[n] for n in names if n not in key}
-    return statement.on_conflict_do_update(index_elements=list(key), set_=content)
 
 
 def _quoted(connection: sa.Connection, table: sa.Table) -> str:
@@ -229,23 +213,27 @@ def _has_nul(values: pa.ChunkedArray) -> bool:
     return False
 
 
-def _in_order(key: Sequence[str]) -> list[str]:
-    """The key's columns as its index has them: what tells most rows apart first."""
-    return sorted(key, key=lambda name: name != "engagement_id")
-
-
 def _indexes(table: Table, target: sa.Table) -> None:
-    """One over the key's required columns, one over time; each named by SQLAlchemy.
+    """One to find rows by, one over time; each named by SQLAlchemy.
 
-    The key's index is unique where no column of the key may be null. The index over
+    Rows of engagements are found by the engagement, through a hash of its id: a B-tree
+    over such keys is five times as large, and ids in no order touch all of it. Others
+    are found by their key, unique where no column of it may be null. The index over
     time is BRIN: batches arrive in the order of time, so it costs next to nothing.
     """
-    required = [name for name in _in_order(table.key) if table.column(name).required]
-    sa.Index(
-        f"{table.name}_by_key",
-        *(target.c[name] for name in required),
-        unique=len(required) == len(table.key),
-    )
+    if "engagement_id" in table.key:
+        sa.Index(
+            f"{table.name}_by_engagement",
+            target.c.engagement_id,
+            postgresql_using="hash",
+        )
+    else:
+        required = [name for name in table.key if table.column(name).required]
+        sa.Index(
+            f"{table.name}_by_key",
+            *(target.c[name] for name in required),
+            unique=len(required) == len(table.key),
+        )
     if "start_date" in target.c and "start_date" not in table.key:
         sa.Index(
             f"{table.name}_by_start",
@@ -389,7 +377,7 @@ POSTGRESQL = Dialect(
     fetch=_fetch,
     take=_take,
     storable=_storable,
-    upsert=_upsert,
+    writes_over=True,
     indexes=_indexes,
     failure=_failure,
 )
