@@ -309,6 +309,9 @@ def _fill_history(place: Place, events) -> None:  # noqa: ANN001
         connection.commit()
     for secondary in customer_id_history.indexes:
         secondary.create(place.state.engine)
+    # A night is a process of its own: the one before left no log of all this behind.
+    with closing(sqlite3.connect(place.state.path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _fill_values(
