@@ -234,7 +234,7 @@ def run_floor(folder: Path, out: Path, threads: int = 1) -> None:
     """DuckDB: one document per line, one nested Parquet file."""
     import duckdb
 
-    from journeyport.normalise import shape
+    from journeyport import shape
     from journeyport.schema import Kind
 
     leaves = {Kind.INTEGER: "BIGINT", Kind.NUMBER: "DOUBLE", Kind.BOOLEAN: "BOOLEAN"}

@@ -125,6 +125,12 @@ RAW_ENGAGEMENTS = Table(
             personal=True,
         ),
         Column(
+            "fits",
+            S,
+            "The declared shape that the payload was seen to fit; null: not known.",
+            origin=DERIVED,
+        ),
+        Column(
             "is_deleted",
             B,
             "A tombstone: the source no longer knows the engagement.",

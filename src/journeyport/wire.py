@@ -5,8 +5,9 @@ fields that extraction itself looks at. What an answer means for a walk is said 
 `extract`; how it is fetched, and fetched again, in `client`.
 """
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ import orjson
 import xxhash
 
 from journeyport.errors import ArgumentError, ContractError
+from journeyport.shape import decoder
 
 PAGE = 50
 """The source's greatest page, and the most ids one call may name."""
@@ -26,6 +28,7 @@ SECOND = timedelta(seconds=1)
 _MICROSECOND = timedelta(microseconds=1)
 _ACCOUNT = re.compile(r"[a-zA-Z]{6}")
 _FRACTION = re.compile(r"[.,](\d{6})(\d+)")
+_HALF = re.compile("[\ud800-\udfff]")
 _MILLISECONDS = len("2026-01-01T00:00:00.000Z")
 
 
@@ -56,6 +59,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         end: when it ended; None while open.
         status: as sent.
         body: the document's own bytes.
+        fitting: the document read, where it fits the declared shape; else None.
     """
 
     id: str | None
@@ -66,6 +70,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     end: datetime | None
     status: str | None
     body: bytes
+    fitting: msgspec.Struct | None = None
 
     @property
     def key(self) -> str:
@@ -191,9 +196,10 @@ def read_answer(content: bytes) -> Answer:
     """
     try:
         content.decode()  # what is split off unparsed must be text, too
-        page = _PAGES.decode(content)
-        rows = tuple(_row(bytes(raw)) for raw in page.engagements or ())
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        page = _page(content)
+        fits = decoder().decode
+        rows = tuple(_row(bytes(raw), fits) for raw in page.engagements or ())
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise ContractError(
             "An answer of the source is no engagement list; a proxy may have changed "
             "it."
@@ -222,18 +228,52 @@ def read_linked(content: bytes) -> dict[str, list[str]]:
     }
 
 
-def _row(body: bytes) -> Row:
-    head = _HEADS.decode(body)
+def _page(content: bytes) -> _Page:
+    try:
+        return _PAGES.decode(content)
+    except msgspec.DecodeError:
+        # Half a surrogate pair is legal JSON and refused all the same: one document
+        # that holds one must not take the others with it.
+        sent = json.loads(content)
+        listed = sent.get("engagements") if isinstance(sent, dict) else None
+        if not isinstance(listed, list):
+            raise
+        documents = [msgspec.Raw(json.dumps(one).encode()) for one in listed]
+        return _Page(documents, sent.get("pagination"))
+
+
+def _head(body: bytes) -> _Head:
+    try:
+        return _HEADS.decode(body)
+    except msgspec.DecodeError:
+        sent = json.loads(body)
+        if not isinstance(sent, dict):
+            raise
+        sent = {name: sent.get(name) for name in _Head.__struct_fields__}
+        return _Head(**{name: one for name, one in sent.items() if _is_whole(one)})
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether a text has no half characters in it."""
+    return not isinstance(value, str) or not _HALF.search(value)
+
+
+def _row(body: bytes, fits: Callable[[bytes], Any]) -> Row:
+    try:
+        head = fitting = fits(body)
+    except msgspec.DecodeError:
+        head, fitting = _head(body), None
     start = parse_instant(head.startDate)
     return Row(
-        id=head.id if isinstance(head.id, str) and head.id else None,
-        account=head.accountId if isinstance(head.accountId, str) else None,
-        start=start,
-        upper=start and _rounded_up(start, head.startDate),
-        update=parse_instant(head.updateDate),
-        end=parse_instant(head.endDate),
-        status=head.status if isinstance(head.status, str) else None,
-        body=body,
+        head.id if isinstance(head.id, str) and head.id else None,
+        head.accountId if isinstance(head.accountId, str) else None,
+        start,
+        start and _rounded_up(start, head.startDate),
+        parse_instant(head.updateDate),
+        parse_instant(head.endDate),
+        head.status if isinstance(head.status, str) else None,
+        body,
+        fitting,
     )
 
 

@@ -3,6 +3,8 @@
 import orjson
 import pytest
 
+from journeyport import shape
+
 GOOD = {"id": "good", "startDate": "2026-03-05T10:00:00Z", "status": "COMPLETED"}
 
 BAD = {
@@ -61,6 +63,11 @@ def test_a_text_that_is_no_document_is_rejected(bench, code, text):
     report = bench.conform()
     assert [reject.code for reject in report.rejects] == [code]
     assert len(bench.rows("engagements")) == 1
+
+
+def test_a_document_that_is_gone_is_rejected_whatever_it_fitted(bench):
+    bench.land([GOOD], payload=[None], fits=[shape.name()])
+    assert [reject.code for reject in bench.conform().rejects] == ["NO_PAYLOAD"]
 
 
 def test_ten_megabytes_of_notes_are_rejected_and_kept_in_raw_alone(bench):

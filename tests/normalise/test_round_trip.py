@@ -11,8 +11,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from journeyport.normalise.documents import ARRAYS
-from journeyport.normalise.shape import Array, Leaf, Mapping, Struct, document
 from journeyport.schema import Kind
+from journeyport.shape import (
+    Array,
+    Leaf,
+    Mapping,
+    Struct,
+    decoder,
+    document,
+    text,
+)
 from journeyport.tables import BY_NAME
 
 START = datetime(2026, 3, 5, tzinfo=UTC)
@@ -189,6 +197,9 @@ def test_tables_give_many_documents_back(fresh, sent):
 
 
 def go_round(bench, sent):
+    for one in sent:
+        read = decoder().decode(orjson.dumps(shuffled(one)))
+        assert text(read) == orjson.dumps(one, option=orjson.OPT_SORT_KEYS)
     bench.land(sent)
     report = bench.conform()
     assert report.rejects == []

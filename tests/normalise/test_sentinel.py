@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from journeyport.normalise.shape import (
+from journeyport.schema import Kind, Origin
+from journeyport.shape import (
     EXTRA,
     Array,
     Leaf,
@@ -11,7 +12,6 @@ from journeyport.normalise.shape import (
     document,
     paths,
 )
-from journeyport.schema import Kind, Origin
 from journeyport.tables import DAILY
 
 START = datetime(2026, 3, 5, 12, tzinfo=UTC)

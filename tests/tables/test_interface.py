@@ -1,6 +1,6 @@
 """The source's interface against what is read of it."""
 
-from journeyport.normalise.shape import paths
+from journeyport.shape import paths
 from journeyport.tables import DAILY, IDENTIFIER_TYPES
 
 

@@ -23,6 +23,9 @@ from journeyport.clock import Clock
 from journeyport.extract.policy import FieldPolicy
 from journeyport.lake import Lake
 from journeyport.schema import Kind
+from journeyport.shape import LARGEST
+from journeyport.shape import name as shape_name
+from journeyport.shape import text as text_of
 from journeyport.state import State, rejects, watch
 from journeyport.state import pending as pending_days
 from journeyport.state.watch import Watched
@@ -49,15 +52,25 @@ class Version(msgspec.Struct, frozen=True, gc=False):
     """A version that is to land.
 
     Attributes:
-        row: as it came.
+        key: the engagement.
+        start: its date.
+        update: when it last changed; None: not sent.
+        end: when it ended; None: still open.
+        status: as sent.
         content_hash: names the version.
         payload: the document under the field policy.
+        fits: the payload fits the declared shape.
         landed: when.
     """
 
-    row: Row
+    key: str
+    start: datetime
+    update: datetime | None
+    end: datetime | None
+    status: str | None
     content_hash: str
     payload: bytes
+    fits: bool
     landed: datetime
 
 
@@ -161,11 +174,12 @@ class DayStore:
             pending: the caller's own list, to be given to `flush`.
         """
         refused: list[RejectedRow] = []
+        now = self._to.clock.now()
         for row in rows:
             if row.start is None or row.id is None:
                 refused.append(self._refusal(row))
             elif row.start.date() == self.day:
-                self._version(row, row.id, pending)
+                self._version(row, row.id, row.start, now, pending)
         if refused:
             rejects.record(
                 self._to.state,
@@ -174,7 +188,7 @@ class DayStore:
                 refused,
                 day=self.day,
                 run_id=self._to.run_id,
-                now=self._to.clock.now(),
+                now=now,
             )
         if len(pending) >= _FULL:
             self.flush(pending)
@@ -211,37 +225,60 @@ class DayStore:
         )
         self.added += len(pending)
 
-    def _version(self, row: Row, key: str, pending: list[Version]) -> None:
-        document, text = _parsed(row.body)
+    def _version(
+        self,
+        row: Row,
+        key: str,
+        start: datetime,
+        now: datetime,
+        pending: list[Version],
+    ) -> None:
+        document, text = _read(row)
         content_hash = xxhash.xxh3_128_hexdigest(text)
         version = key + content_hash
+        policy = self._to.policy
         with self._lock:
             held = self._held[key]
             if version in self._landed or not held.wants(content_hash):
                 return
             held.land(content_hash, row.update)
             self._landed.add(version)
-            stored = self._to.policy.apply(document, self.dropped)
-        payload = text if stored is document else _text(stored)
-        pending.append(Version(row, content_hash, payload, self._to.clock.now()))
+            stored = policy.apply(document, self.dropped)
+        fits = row.fitting is not None and row.account in {None, self._to.account}
+        if stored is not document:
+            text, fits = _text(stored), fits and policy.leaves_shape
+        pending.append(
+            Version(
+                key,
+                start,
+                row.update,
+                row.end,
+                row.status,
+                content_hash,
+                text,
+                fits and len(text) <= LARGEST,
+                now,
+            )
+        )
 
     def _rows(self, versions: Sequence[Version]) -> pa.Table:
-        rows = [version.row for version in versions]
-        hashes = [version.content_hash for version in versions]
-        payloads = [version.payload for version in versions]
+        fitted = shape_name()
+        columns = zip(*map(msgspec.structs.astuple, versions), strict=True)
+        keys, starts, updates, ends, statuses, hashes, payloads, fits, landed = columns
         made = {
-            "account_id": pa.repeat(self._to.account, len(rows)),
-            "engagement_id": pa.array([row.id for row in rows], pa.string()),
-            "start_date": _instants(row.start for row in rows),
-            "update_date": _instants(row.update for row in rows),
-            "end_date": _instants(row.end for row in rows),
-            "status": pa.array([row.status for row in rows], pa.string()),
+            "account_id": pa.repeat(self._to.account, len(versions)),
+            "engagement_id": pa.array(keys, pa.string()),
+            "start_date": _instants(starts),
+            "update_date": _instants(updates),
+            "end_date": _instants(ends),
+            "status": pa.array(statuses, pa.string()),
             "content_hash": pa.array(hashes, pa.string()),
-            "policy_hash": pa.repeat(self._to.policy.hash, len(rows)),
+            "policy_hash": pa.repeat(self._to.policy.hash, len(versions)),
             "payload": pa.array(payloads, pa.binary()).cast(pa.string()),
-            "is_deleted": pa.repeat(False, len(rows)),
-            "_extracted_at": _instants(version.landed for version in versions),
-            "_run_id": pa.repeat(self._to.run_id, len(rows)),
+            "fits": pa.array([fitted if fit else None for fit in fits], pa.string()),
+            "is_deleted": pa.repeat(False, len(versions)),
+            "_extracted_at": _instants(landed),
+            "_run_id": pa.repeat(self._to.run_id, len(versions)),
         }
         return shape(RAW_ENGAGEMENTS, pa.table(made))
 
@@ -283,17 +320,18 @@ class DayStore:
         """
         now, settling = self._to.clock.now(), self._to.settling
         state, account = self._to.state, self._to.account
-        newest = {version.row.key: version.row for version in versions}
+        newest = {version.key: version for version in versions}
         known = watch.of_ids(state, account, newest)
         listed: list[Watched] = []
-        for key, row in newest.items():
-            settled_at = row.end or row.update
+        due, settled = now + REST, now - settling
+        for key, version in newest.items():
+            settled_at = version.end or version.update
             if key in known and known[key].day != self.day:
                 listed.append(_doubted(known[key], now))
-            elif row.status != COMPLETED:
-                listed.append(Watched(key, self.day, watch.OPEN, now, now + REST))
-            elif settled_at is not None and settled_at > now - settling:
-                listed.append(Watched(key, self.day, watch.SETTLING, now, now + REST))
+            elif version.status != COMPLETED:
+                listed.append(Watched(key, self.day, watch.OPEN, now, due))
+            elif settled_at is not None and settled_at > settled:
+                listed.append(Watched(key, self.day, watch.SETTLING, now, due))
         if listed:
             watch.put(state, account, listed)
         return known.keys() - {one.engagement_id for one in listed}
@@ -332,8 +370,14 @@ def _instants(moments: Iterable[datetime | None]) -> pa.Array:
     return pa.array(since, pa.duration("us")).cast(pa.int64()).cast(_INSTANT)
 
 
+def _read(row: Row) -> tuple[Any, bytes]:
+    """The document, and its text with sorted keys: the same by either way."""
+    if row.fitting is not None:
+        return row.fitting, text_of(row.fitting)
+    return _parsed(row.body)
+
+
 def _parsed(body: bytes) -> tuple[Any, bytes]:
-    """The document, and its text with sorted keys."""
     try:
         document = orjson.loads(body)
         return document, orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
@@ -344,6 +388,8 @@ def _parsed(body: bytes) -> tuple[Any, bytes]:
 
 
 def _text(document: Any) -> bytes:
+    if isinstance(document, msgspec.Struct):
+        return text_of(document)
     try:
         return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:

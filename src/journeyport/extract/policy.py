@@ -7,14 +7,17 @@ import hashlib
 import hmac
 import operator
 from collections import Counter
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 import yaml
+from msgspec import UNSET
 
 from journeyport.errors import SettingsError
 
@@ -68,13 +71,25 @@ class FieldPolicy:
         _prune(self._root)
 
     @cached_property
+    def leaves_shape(self) -> bool:
+        """Whether what fits the declared shape still does so under the policy."""
+        needed = {"id", "startDate", _ANY}
+        return all(
+            action == "keep" or (action == "drop" and path not in needed)
+            for path, action in self.fields
+        )
+
+    @cached_property
     def hash(self) -> str:
         """SHA-256 over the rules; the key is not part of it."""
         rules = [sorted(self.fields), sorted(self.data_keys)]
         return hashlib.sha256(orjson.dumps(rules)).hexdigest()
 
     def apply(self, document: Any, dropped: Counter[str]) -> Any:
-        """The document as it may be stored; counts what was dropped, by path."""
+        """The document as it may be stored; counts what was dropped, by path.
+
+        It is a tree of JSON, or read into the declared shape.
+        """
         return self._apply(self._root, document, "", dropped)
 
     def _apply(self, node: _Node, value: Any, path: str, dropped: Counter[str]) -> Any:
@@ -82,10 +97,14 @@ class FieldPolicy:
         children = node.children
         if not children:
             return value
+        if isinstance(value, msgspec.Struct):
+            there = _fields(value)
+            kept = self._apply_map(children, there, path, dropped)
+            return value if kept is there else _like(value, kept)
         if isinstance(value, dict):
             return self._apply_map(children, value, path, dropped)
-        child = children.get(_LIST)
-        if isinstance(value, list) and child is not None:
+        if isinstance(value, list) and _LIST in children:
+            child = children[_LIST]
             outcomes = [self._one(child, v, f"{path}{_LIST}", dropped) for v in value]
             if all(map(operator.is_, outcomes, value)):
                 return value
@@ -130,6 +149,19 @@ class FieldPolicy:
 
 
 _DROPPED = object()
+
+
+def _fields(value: msgspec.Struct) -> dict[str, Any]:
+    """What is there of a document read into the declared shape, by name."""
+    sent = ((name, getattr(value, name)) for name in value.__struct_fields__)
+    return {name: inner for name, inner in sent if inner is not UNSET}
+
+
+def _like(value: msgspec.Struct, fields: dict[str, Any]) -> msgspec.Struct:
+    made = copy(value)
+    for name in value.__struct_fields__:
+        setattr(made, name, fields.get(name, UNSET))
+    return made
 
 
 def _prune(node: _Node) -> bool:

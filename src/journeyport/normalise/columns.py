@@ -12,39 +12,47 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from journeyport.arrow import views
 from journeyport.normalise.screening import Screened, screen
-from journeyport.normalise.shape import (
+from journeyport.normalise.values import instants
+from journeyport.schema import Kind
+from journeyport.shape import (
     EXTRA,
     Leaf,
     Mapping,
     Shape,
     Struct,
     document,
+    name,
     structure,
 )
-from journeyport.normalise.values import instants
-from journeyport.schema import Kind
 
 Columns = dict[str, pa.Array]
 _Lists = tuple[npt.NDArray[np.int64], ...]
 """Where each list of a column begins in the next, from the document down."""
 
 
-def parse(payloads: pa.StringArray, account_id: str) -> tuple[Screened, Columns]:
+def parse(
+    payloads: pa.StringArray, fits: pa.StringArray, account_id: str
+) -> tuple[Screened, Columns]:
     """Documents, one JSON text each, to their fields by name.
 
-    The columns hold what passed, in the order given.
+    The columns hold what passed, in the order given. Documents that landing saw to fit
+    this very shape are not screened again.
     """
-    texts = views(payloads)
+    sure = pc.and_(pc.equal(fits, name()).fill_null(False), payloads.is_valid())
+    rest = pc.indices_nonzero(pc.invert(sure))
+    texts = zip(rest.to_pylist(), views(payloads.take(rest)), strict=True)
     seen = screen(texts, account_id)
     made = _Fields(seen, payloads)
     if made.odd:
         # Texts that are no instants, keys that came twice: where they stand is known
         # only now.
         for place in made.odd:
-            seen.take_apart(place, texts[place], account_id)
+            text = payloads[place].as_buffer()
+            seen.take_apart(place, memoryview(text), account_id)
         made = _Fields(seen, payloads)
     return seen, made.columns
 

@@ -221,9 +221,10 @@ def _write(
     if pc.any(part.column("is_deleted")).as_py():
         live = part.filter(pc.invert(part.column("is_deleted")))
     payloads = live.column("payload").combine_chunks()
-    seen, fields = parse(payloads, rules.account_id)
+    fits = live.column("fits").combine_chunks()
+    seen, fields = parse(payloads, fits, rules.account_id)
     progress.drift.update(seen.drift)
-    kept = live.drop_columns("payload")
+    kept = live.drop_columns(["payload", "fits"])
     if seen.faults:
         kept = kept.filter(
             pa.array([place not in seen.faults for place in range(len(live))])

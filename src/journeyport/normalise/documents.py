@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from journeyport.normalise import derived
-from journeyport.normalise.shape import EXTRA
 from journeyport.normalise.values import NORMALISER_VERSION, normalised_column
 from journeyport.schema import Origin, Table
+from journeyport.shape import EXTRA
 from journeyport.tables import (
     AGENT_NOTES,
     ENGAGEMENT_ATTRIBUTES,

@@ -1,21 +1,25 @@
 """Documents looked at one by one, before they are parsed in columns.
 
-Most fit the shape and pass one strict decode as they are. The rest are taken apart and
-written anew: what has no column goes to `_extra`, odd instants are written plainly, and
-what is no engagement at all is rejected with the reason.
+Most fit the shape, as landing saw already or one strict decode finds here. The rest are
+taken apart and written anew: what has no column goes to `_extra`, odd instants are
+written plainly, and what is no engagement at all is rejected with the reason.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import orjson
+from msgspec import UNSET
 
-from journeyport.normalise.shape import (
+from journeyport.normalise.values import canonical, instant
+from journeyport.schema import Kind
+from journeyport.shape import (
     EXTRA,
+    LARGEST,
     Array,
     Leaf,
     Mapping,
@@ -23,12 +27,8 @@ from journeyport.normalise.shape import (
     Struct,
     decoder,
     document,
+    taken_apart,
 )
-from journeyport.normalise.values import canonical, instant
-from journeyport.schema import Kind
-
-MAX_BYTES = 4_000_000
-"""A document larger than this is rejected: no engagement of 2 KB grows to that."""
 
 _ALIASES = {"agentNotes[]": {"text": "note"}}
 """Names the source's own examples use for a field: path, then alias and field."""
@@ -64,13 +64,29 @@ class Screened:
     drift: Counter[str] = field(default_factory=Counter)
 
     def take_apart(
-        self, place: int, payload: bytes | memoryview | None, account_id: str
+        self,
+        place: int,
+        payload: bytes | memoryview | None,
+        account_id: str,
+        *,
+        wholly: bool = True,
     ) -> None:
-        """Write a document anew, or say why it is none."""
+        """Write a document anew, or say why it is none.
+
+        Args:
+            place: its position in the batch.
+            payload: its text.
+            account_id: whose it has to be.
+            wholly: look at every value; else only at names, where that is enough.
+        """
         try:
-            self.anew[place] = _taken_apart(payload, account_id, self.drift)
+            self.anew[place] = _taken_apart(payload, account_id, self.drift, wholly)
         except _RejectedError as rejected:
             self.faults[place] = rejected.fault
+
+
+_Inside = Callable[[Any, Shape, str, Counter[str]], Any]
+"""What makes the value of a field of one that was sent, by shape and path."""
 
 
 class _RejectedError(Exception):
@@ -79,25 +95,27 @@ class _RejectedError(Exception):
         self.fault = Fault(code, path, reason)
 
 
-def screen(payloads: Iterable[bytes | memoryview | None], account_id: str) -> Screened:
+def screen(
+    payloads: Iterable[tuple[int, bytes | memoryview | None]], account_id: str
+) -> Screened:
     """Look at documents; take apart those that do not fit as they are.
 
     Args:
-        payloads: JSON texts.
+        payloads: JSON texts, each with its position in the batch.
         account_id: whose they have to be.
     """
     done = Screened()
     strict = decoder().decode
-    own = (None, account_id)
-    for place, payload in enumerate(payloads):
+    own = (None, UNSET, account_id)
+    for place, payload in payloads:
         try:
-            if payload is None or len(payload) > MAX_BYTES:
+            if payload is None or len(payload) > LARGEST:
                 pass
             elif strict(payload).accountId in own:
                 continue
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass  # taken apart below, where the reason is found
-        done.take_apart(place, payload, account_id)
+        done.take_apart(place, payload, account_id, wholly=False)
     return done
 
 
@@ -106,22 +124,39 @@ def _account_fits(sent: str | None, account_id: str) -> bool:
 
 
 def _taken_apart(
-    payload: bytes | memoryview | None, account_id: str, drift: Counter[str]
+    payload: bytes | memoryview | None,
+    account_id: str,
+    drift: Counter[str],
+    wholly: bool,
 ) -> str:
     if payload is None:
         raise _RejectedError("NO_PAYLOAD", "", "Raw holds no document.")
-    if len(payload) > MAX_BYTES:
+    if len(payload) > LARGEST:
         raise _RejectedError(
-            "TOO_LARGE", "", f"The document has more than {MAX_BYTES:,} bytes."
+            "TOO_LARGE", "", f"The document has more than {LARGEST:,} bytes."
         )
     sent = _loaded(payload)
     if not isinstance(sent, dict):
         raise _RejectedError("NOT_AN_OBJECT", "", "The document is no JSON object.")
     _check_essentials(sent, account_id)
-    seen: Counter[str] = Counter()
-    plain = _struct(sent, document(), "", seen)
-    drift.update(seen)
+    plain = None if wholly else _by_names(sent, drift)
+    if plain is None:
+        seen: Counter[str] = Counter()
+        plain = _struct(sent, document(), "", seen, _value)
+        drift.update(seen)
     return orjson.dumps(plain).decode()
+
+
+def _by_names(sent: dict[str, Any], drift: Counter[str]) -> dict[str, Any] | None:
+    """What has no column put aside; None where the values have to be looked at, too."""
+    seen: Counter[str] = Counter()
+    try:
+        plain = _struct(sent, document(), "", seen, _inner)
+        msgspec.convert(plain, taken_apart())
+    except (msgspec.ValidationError, _RejectedError):
+        return None
+    drift.update(seen)
+    return plain
 
 
 def _loaded(payload: bytes | memoryview) -> Any:
@@ -162,6 +197,7 @@ def _check_essentials(sent: dict[str, Any], account_id: str) -> None:
 
 
 def _value(sent: Any, shape: Shape, path: str, seen: Counter[str]) -> Any:
+    """A value, each of its own looked at."""
     if sent is None:
         return None
     if isinstance(shape, Leaf):
@@ -177,31 +213,43 @@ def _value(sent: Any, shape: Shape, path: str, seen: Counter[str]) -> Any:
             key: _value(item, shape.value, f"{path}{{}}", seen)
             for key, item in entries.items()
         }
-    return _struct(_checked(sent, dict, path, "an object"), shape, path, seen)
+    return _struct(_checked(sent, dict, path, "an object"), shape, path, seen, _value)
+
+
+def _inner(sent: Any, shape: Shape, path: str, seen: Counter[str]) -> Any:
+    """A value as it is, objects within it apart from what has no column."""
+    if isinstance(shape, Struct):
+        there = isinstance(sent, dict)
+        return _struct(sent, shape, path, seen, _inner) if there else sent
+    if isinstance(shape, Array) and isinstance(shape.item, Struct):
+        path = f"{path}[]"
+        there = isinstance(sent, list)
+        return [_inner(one, shape.item, path, seen) for one in sent] if there else sent
+    return sent
 
 
 def _struct(
-    sent: dict[str, Any], shape: Struct, path: str, seen: Counter[str]
+    sent: dict[str, Any], shape: Struct, path: str, seen: Counter[str], inside: _Inside
 ) -> dict[str, Any]:
     sent = _without_aliases(sent, path)
     known: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, value in sent.items():
-        here = f"{path}.{key}" if path else key
         inner = shape.fields.get(key)
+        here = f"{path}.{key}" if path else key
         if inner is None:
             extra[key] = value
             seen[f"unknown field {here}"] += 1
-        elif isinstance(inner, Leaf) and _is_no_instant(inner, value):
+        elif inside is _value and _is_no_instant(inner, value):
             extra[key] = value
             seen[f"no instant in {here}"] += 1
         else:
-            known[key] = _value(value, inner, here, seen)
-            if isinstance(inner, Struct) and known[key]:
+            known[key] = inside(value, inner, here, seen)
+            if isinstance(inner, Struct) and isinstance(known[key], dict):
                 # Only objects in arrays have a row, and so an `extra`, of their own.
-                inside = known[key].pop(EXTRA, None)
-                if inside is not None:
-                    extra[key] = orjson.loads(inside)
+                apart = known[key].pop(EXTRA, None)
+                if apart is not None:
+                    extra[key] = orjson.loads(apart)
     if extra:
         known[EXTRA] = orjson.dumps(extra, option=orjson.OPT_SORT_KEYS).decode()
     return known
@@ -218,9 +266,12 @@ def _without_aliases(sent: dict[str, Any], path: str) -> dict[str, Any]:
     return renamed
 
 
-def _is_no_instant(shape: Leaf, value: Any) -> bool:
+def _is_no_instant(shape: Shape, value: Any) -> bool:
     return (
-        shape.kind is Kind.INSTANT and isinstance(value, str) and instant(value) is None
+        isinstance(shape, Leaf)
+        and shape.kind is Kind.INSTANT
+        and isinstance(value, str)
+        and instant(value) is None
     )
 
 

@@ -62,7 +62,7 @@ GROUP BY ALL ORDER BY v.engagement_id
 """
 _DOCUMENTS = """
 SELECT v.engagement_id, v.content_hash, v.first['at'] AS _extracted_at,
-    v.first['run'] AS _run_id, r.policy_hash, r.is_deleted, r.deleted_at,
+    v.first['run'] AS _run_id, r.policy_hash, r.fits, r.is_deleted, r.deleted_at,
     r.deleted_reason, coalesce(alive.start_date, r.start_date) AS start_date,
     coalesce(alive.update_date, r.update_date) AS update_date,
     coalesce(alive.end_date, r.end_date) AS end_date,

@@ -3,16 +3,18 @@
 `participants[].joinedAt` in a declaration says: the document has an array
 `participants` of objects with an instant `joinedAt`. From all such paths come the
 strict decoder that screens documents and the structure that parses them. How a document
-becomes rows is said in `documents`.
+becomes rows is said in `normalise`.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from journeyport.schema import Kind, Origin
 from journeyport.tables import DAILY
@@ -20,12 +22,17 @@ from journeyport.tables import DAILY
 EXTRA = "_extra"
 """The field of an object taken apart that holds, as JSON text, what has no column."""
 
+LARGEST = 4_000_000
+"""Bytes of the largest document that fits: no engagement of 2 KB grows to that."""
+
+_SORTED = msgspec.json.Encoder(order="deterministic")
 _STEP = re.compile(r"\w+|\[\]|\{\}")
 _LIMIT = 2**63
+_WHOLE = Annotated[int, msgspec.Meta(ge=-_LIMIT, le=_LIMIT - 1)]
 _PYTHON: dict[Kind, Any] = {
     Kind.STRING: str,
-    Kind.INTEGER: Annotated[int, msgspec.Meta(ge=-_LIMIT, le=_LIMIT - 1)],
-    Kind.NUMBER: float,
+    Kind.INTEGER: _WHOLE,
+    Kind.NUMBER: _WHOLE | float,
     Kind.BOOLEAN: bool,
     Kind.INSTANT: str,
 }
@@ -114,9 +121,27 @@ def _grow(shape: Struct, steps: list[str], kind: Kind) -> None:
 def decoder() -> msgspec.json.Decoder[Any]:
     """Accepts a document exactly when it fits the shape with nothing unknown.
 
-    Instants stay texts: they are read column by column.
+    Instants stay texts: they are read column by column. What is not there is UNSET, so
+    that `text` is the same as if the document had been read without any shape.
     """
     return msgspec.json.Decoder(_type(document(), "Document", top=True))
+
+
+def text(read: msgspec.Struct) -> bytes:
+    """A document that was read by `decoder`, its keys sorted."""
+    return _SORTED.encode(read)
+
+
+@cache
+def taken_apart() -> type:
+    """The same for a document whose unknown fields stand in `EXTRA`."""
+    return cast("type", _type(document(), "TakenApart", top=True, extra=True))
+
+
+@cache
+def name() -> str:
+    """What tells this shape from those of other versions of the tables."""
+    return hashlib.sha256(repr((document(), LARGEST)).encode()).hexdigest()[:16]
 
 
 def structure(shape: Shape) -> Any:
@@ -132,23 +157,24 @@ def structure(shape: Shape) -> Any:
     return fields | {EXTRA: _DUCKDB[Kind.STRING]}
 
 
-def _type(shape: Shape, name: str, *, top: bool = False) -> Any:
+def _type(shape: Shape, name: str, *, top: bool = False, extra: bool = False) -> Any:
     if isinstance(shape, Leaf):
         return _PYTHON[shape.kind]
     if isinstance(shape, Array):
-        return list[_type(shape.item, name) | None]  # type: ignore[misc]
+        return list[_type(shape.item, name, extra=extra) | None]  # type: ignore[misc]
     if isinstance(shape, Mapping):
         return dict[str, _type(shape.value, name) | None]  # type: ignore[misc]
     fields: list[Any] = []
-    # Sorted, as landed documents are: fields that come as expected are found at once.
     for key in sorted(shape.fields):
-        kind = _type(shape.fields[key], f"{name}_{key}")
+        kind = _type(shape.fields[key], f"{name}_{key}", extra=extra)
         if top and key == "id":
             fields.append((key, Annotated[str, msgspec.Meta(min_length=1)]))
         elif top and key == "startDate":
             fields.append((key, kind))
         else:
-            fields.append((key, kind | None, None))
+            fields.append((key, kind | None | UnsetType, UNSET))
+    if extra:
+        fields.append((EXTRA, str | UnsetType, UNSET))
     return msgspec.defstruct(
         name,
         fields,
