@@ -2,8 +2,10 @@
 account ids in one engagement, operator rules. The pure core, no lake."""
 
 import os
+import re
 from collections import Counter
 from itertools import combinations, pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,8 +14,9 @@ from hypothesis import strategies as st
 from journeyport.identity import load_config
 
 CONFIG = load_config()
-EXAMPLES = int(os.environ.get("LAW_EXAMPLES", "60"))
-"""Per law; the soak asks for many more."""
+USUAL = 60
+"""Examples per law; the soak asks for many more."""
+EXAMPLES = int(os.environ.get("LAW_EXAMPLES", USUAL))
 LAW = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -340,3 +343,15 @@ def test_ids_stay_unique_and_every_retired_one_leads_somewhere(contact, settled)
         }
     numbers = [event.event_number for event in history]
     assert all(b == a + 1 for a, b in pairwise(numbers))
+
+
+def test_the_page_names_every_law_and_how_often_it_is_asked():
+    laws = {
+        name.removeprefix("test_")
+        for name, test in globals().items()
+        if hasattr(test, "hypothesis")
+    }
+    page = (Path(__file__).parents[2] / "docs" / "identity.md").read_text()
+    table = page.partition("## The laws")[2].partition("## Where")[0]
+    assert set(re.findall(r"\| `(\w+)` \|", table)) == laws
+    assert f"on\n{USUAL} graphs" in table
