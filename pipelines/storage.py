@@ -5,13 +5,13 @@ connection of one takes in its log and syncs the disk, and what SQLAlchemy has c
 is forgotten with it: a night that brought nothing new spent most of its time so. What
 is in the files stays Dagster's own.
 
-The files of single runs are left to Dagster: the UI follows a run by their changes,
-which are only seen when they are closed.
+The file of a single run is closed after each event, as Dagster does: the UI follows a
+run by the changes of that file, which are only seen then.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
+
+_PATIENT = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
 
 
 class OpenEventLog(SqliteEventLogStorage):
@@ -40,7 +42,7 @@ class OpenEventLog(SqliteEventLogStorage):
         return sa.create_engine(
             self.conn_string_for_shard(INDEX_SHARD_NAME),
             pool_size=1,
-            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
+            connect_args=_PATIENT,
         )
 
     @contextmanager
@@ -50,8 +52,24 @@ class OpenEventLog(SqliteEventLogStorage):
         with self._db_lock, engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def run_connection(self, run_id: str | None = None) -> Iterator[sa.Connection]:
+        """A transaction on the file of one run."""
+        if run_id not in self._initialized_dbs:
+            with super().run_connection(run_id):  # it makes the tables
+                pass
+        engine = _closing(self.conn_string_for_shard(str(run_id)))
+        with self._db_lock, engine.begin() as connection:
+            yield connection
+
     def dispose(self) -> None:
         """Close it."""
         super().dispose()
         if "_index" in vars(self):  # it was used
             self._index.dispose()
+
+
+@lru_cache(maxsize=8)  # a process writes one run's events, or shows a few
+def _closing(url: str) -> sa.Engine:
+    """An engine that keeps what it compiled and closes its file after each use."""
+    return sa.create_engine(url, poolclass=sa.NullPool, connect_args=_PATIENT)
