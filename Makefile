@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Dozens of processes are started: what one of them compiled, the next need not again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Three workers on two cores, for tests wait for servers as often as they compute; the
 # tests of a file share servers, so they stay together.
 PYTEST ?= $(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder
