@@ -4,7 +4,7 @@ Columnar throughout: nothing here loops over rows except the call that hashes th
 How tables lie on disk is said in `lake`.
 """
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,8 @@ TYPES: dict[Kind, pa.DataType] = {
     Kind.JSON: pa.string(),
 }
 
-_SEPARATOR, _NULL, _ESCAPE, _END = "\x1f", "\x1e", "\x10", "\x1d"
-_SIGNS = [ord(sign) for sign in (_SEPARATOR, _NULL, _ESCAPE, _END)]
+_SEPARATOR, _NULL, _ESCAPE = "\x1f", "\x1e", "\x10"
+_SIGNS = [ord(sign) for sign in (_SEPARATOR, _NULL, _ESCAPE)]
 
 
 def field_of(column: Column) -> pa.Field:
@@ -77,26 +77,30 @@ def conform(table: Table, data: pa.Table) -> pa.Table:
 def shape(table: Table, data: pa.Table) -> pa.Table:
     """Like `conform`, but keeps the `_row_hash` that is there (absent: empty)."""
     schema = schema_of(table)
+    there = dict(zip(data.column_names, data.columns, strict=True))
     arrays = [
-        _array(table, column, field, data)
+        _array(table, column, field.type, there.get(column.name), len(data))
         for column, field in zip(table.columns, schema, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _array(
-    table: Table, column: Column, field: pa.Field, data: pa.Table
+    table: Table,
+    column: Column,
+    kind: pa.DataType,
+    values: pa.ChunkedArray | None,
+    rows: int,
 ) -> pa.ChunkedArray:
-    if column.name not in data.column_names:
+    if values is None:
         if column.name == "_row_hash":
-            return pa.chunked_array([pa.repeat(pa.scalar(""), len(data))])
-        if column.required and len(data):
+            return pa.chunked_array([pa.repeat(pa.scalar(""), rows)])
+        if column.required and rows:
             raise ContractError(f"{table.name}.{column.name} is required and missing.")
-        return pa.chunked_array([pa.nulls(len(data), field.type)])
-    values = data.column(column.name)
-    if values.type != field.type:
+        return pa.chunked_array([pa.nulls(rows, kind)])
+    if values.type != kind:
         try:
-            values = values.cast(field.type)
+            values = values.cast(kind)
         except pa.ArrowInvalid as error:
             raise ContractError(
                 f"{table.name}.{column.name} holds values that are no {column.kind}."
@@ -106,30 +110,41 @@ def _array(
     return values
 
 
-def row_hashes(table: Table, data: pa.Table) -> pa.StringArray:
+def row_hashes(table: Table, data: pa.Table) -> pa.ChunkedArray:
     """xxh3_128 over the content columns of each row, hexadecimal.
 
     Lineage and `_row_hash` itself are left out; null differs from the empty string;
     equal rows hash equal in whatever batch they stand.
     """
     if not len(data):
-        return pa.array([], pa.string())
+        return pa.chunked_array([], pa.string())
     columns = [data.column(column.name) for column in table.content]
-    texts = [_text(values) for values in columns]
-    if any(map(_holds_signs, columns)):
-        texts = [_escaped(text) for text in texts]
-    # A sign ends each row, so that one split gives them all.
-    rows = _joined([*texts[:-1], _joined([texts[-1], ""], _END)], _SEPARATOR)
-    hashes: list[str] = []
-    for chunk in rows.chunks:
-        *parts, _ = _octets(chunk).tobytes().split(_END.encode())
-        hashes += map(xxhash.xxh3_128_hexdigest, parts)
-    return pa.array(hashes, pa.string())
+    escape = any(map(_holds_signs, columns))
+    texts: list[Any] = []
+    for is_void, some in groupby(
+        columns, lambda values: values.null_count == len(data)
+    ):
+        if is_void:  # columns without a value, as one text that is always the same
+            texts.append(_SEPARATOR.join(_NULL for _ in some))
+        else:
+            texts += [_escaped(_text(one)) if escape else _text(one) for one in some]
+    rows = pc.binary_join_element_wise(
+        *texts, _SEPARATOR, null_handling="replace", null_replacement=_NULL
+    )
+    if isinstance(rows, pa.Scalar):  # no column holds anything
+        rows = pa.chunked_array([pa.repeat(rows, len(data))])
+    return pa.chunked_array([_hashed(chunk) for chunk in rows.chunks], pa.string())
 
 
-def _joined(texts: list[Any], separator: str) -> pa.ChunkedArray:
-    return pc.binary_join_element_wise(
-        *texts, separator, null_handling="replace", null_replacement=_NULL
+def _hashed(texts: pa.Array) -> pa.Array:
+    """The hash of each text; they are of one length: where each begins is known."""
+    view, edges = _bytes(texts)
+    hashes = [
+        xxhash.xxh3_128_hexdigest(view[low:high]) for low, high in pairwise(edges)
+    ]
+    begins = np.arange(len(hashes) + 1, dtype=np.int32) * np.int32(32)
+    return pa.StringArray.from_buffers(
+        len(hashes), pa.py_buffer(begins), pa.py_buffer("".join(hashes).encode())
     )
 
 
@@ -162,7 +177,6 @@ def _escaped(values: pa.ChunkedArray) -> pa.ChunkedArray:
         (_ESCAPE, f"{_ESCAPE}0"),
         (_NULL, f"{_ESCAPE}1"),
         (_SEPARATOR, f"{_ESCAPE}2"),
-        (_END, f"{_ESCAPE}3"),
     ):
         values = pc.replace_substring(values, sign, escaped)
     return values
