@@ -1,9 +1,11 @@
 """Keeping somebody out: by any name the list may know them, whatever they become."""
 
 import pytest
+from people import table_of
 
 from journeyport import crm
 from journeyport.errors import StaleError
+from journeyport.state.identity import IdentityVersion, record_version
 
 
 @pytest.fixture
@@ -37,6 +39,57 @@ def become_one(world):
     world.people = [one]
     world.redirects = [("ABCDEF", "c2", "c1")]
     world.write()
+
+
+def reach_version(world, number):
+    record_version(
+        world.state, "ABCDEF", version=IdentityVersion(number, "", published=True),
+        events=(), run_id="r", now=world.clock.now(),
+    )  # fmt: skip
+
+
+def split(world, sandbox, *, version):
+    """Identity finds that c3 was not c2."""
+    world.people[1].engagements = [world.engagement(2)]
+    world.person("c3", 9)
+    sandbox.add("Contact", {"LastName": "Three", "Email": "c3@example.org"})
+    world.write()
+    event = {
+        "account_id": "ABCDEF",
+        "event_number": 1,
+        "customer_id": "c2",
+        "event": "SPLIT",
+        "other_customer_id": "c3",
+        "identity_version": version,
+    }
+    history = table_of("customer_id_history", [event])
+    world.lake.write_snapshot("customer_id_history", history, run_id="r")
+    reach_version(world, version)
+
+
+def test_who_comes_out_of_somebody_kept_out_is_kept_out_too(world, sandbox, ids):
+    reach_version(world, 4)
+    keep_out(world, "ABCDEF:c2")
+    world.people[1].engagements.append(world.engagement(9))
+    world.deliver()
+    split(world, sandbox, version=5)
+    with crm.connect(world.config) as org:
+        plan = world.plan(org)
+        assert plan.counts["Contact"]["suppressed"] == 2
+        assert plan.actions == ()
+        crm.unsuppress(world.state, "ABCDEF:c2")
+        keep_out(world, "ABCDEF:c2")  # looked at anew: c3 is another person
+        world.apply(org, world.plan(org))
+    assert set(engagements(sandbox)) == {"e-00001", "e-00009"}
+
+
+def test_a_part_that_came_out_before_is_not_kept_out_with_the_other(
+    world, sandbox, ids
+):
+    split(world, sandbox, version=5)
+    keep_out(world, "ABCDEF:c2")
+    world.deliver()
+    assert set(engagements(sandbox)) == {"e-00001", "e-00009"}
 
 
 @pytest.mark.parametrize("named", ["customer", "contact"])

@@ -117,7 +117,6 @@ def _book_accepted(
             action.hash,
             action.account_id,
             action.customer_id,
-            is_ours=action.creates or (action.key in held and held[action.key].is_ours),
         )
         for action, answer in accepted
     ]

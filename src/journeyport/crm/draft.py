@@ -5,7 +5,7 @@ Also what is booked without a call: a record that the CRM holds already as it sh
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -125,21 +125,16 @@ def settle(
     if not settled:
         return
     org_id = draft.crm.org.id
-    held = memory.ledger(draft.state, org_id, rule.name)
-    kept = [
-        replace(e, is_ours=held[e.record_key].is_ours) if e.record_key in held else e
-        for e in settled
-    ]
-    keys = [entry.record_key for entry in kept]
+    keys = [entry.record_key for entry in settled]
     with draft.state.write() as connection:
         memory.book(
-            connection, org_id, rule.name, kept, run_id=draft.run_id, at=draft.now
+            connection, org_id, rule.name, settled, run_id=draft.run_id, at=draft.now
         )
         memory.wake(connection, org_id, rule.name, keys)
         memory.settle_rejects(connection, rule.name, keys)
         if rule.is_customer:
             found = [
                 (e.account_id, e.customer_id, None if is_farewell else e.record_id)
-                for e in kept
+                for e in settled
             ]
             memory.match(connection, org_id, rule.name, found, at=draft.now)

@@ -88,7 +88,7 @@ def make_plan(
         run_id,
         now,
         memory.suppressed(state),
-        _names(crm, state, mapping.customer, keys),
+        _names(crm, state, mapping.customer, keys, source),
         guards.Reads(crm, config.guards),
     )
     for place, rule in enumerate(mapping.objects):
@@ -98,9 +98,17 @@ def make_plan(
     return _finish(draft, config, selection, reason)
 
 
-def _names(crm: Crm, state: State, rule: ObjectRule, keys: Keys) -> Names:
-    ledger = memory.ledger(state, crm.org.id, rule.name)
-    return Names(keys, ledger, memory.matches(state, crm.org.id, rule.name))
+def _names(
+    crm: Crm, state: State, rule: ObjectRule, keys: Keys, source: Source
+) -> Names:
+    since = memory.suppressed_since(state)
+    return Names(
+        keys,
+        memory.ledger(state, crm.org.id, rule.name),
+        memory.matches(state, crm.org.id, rule.name),
+        source.origins() if since else {},
+        since,
+    )
 
 
 def _object(draft: Draft, rule: ObjectRule, keys: Keys) -> None:

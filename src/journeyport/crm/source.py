@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from journeyport.arrow import empty
 from journeyport.crm.mapping import Mapping as CrmMapping
@@ -116,6 +117,23 @@ class Source:
             (row["account_id"], row["retired_customer_id"]): row["customer_id"]
             for row in rows
         }
+
+    def origins(self) -> dict[tuple[str, str], list[tuple[tuple[str, str], int]]]:
+        """Out of which customers each came that was split off, and in which version."""
+        names = ["account_id", "customer_id", "event", "other_customer_id"]
+        history = self._lake.read(
+            "customer_id_history",
+            accounts=self._accounts,
+            columns=[*names, "identity_version"],
+        )
+        found: dict[tuple[str, str], list[tuple[tuple[str, str], int]]] = {}
+        for row in history.filter(pc.equal(history["event"], "SPLIT")).to_pylist():
+            account, came_out = row["account_id"], row["other_customer_id"]
+            origin = (account, row["customer_id"])
+            found.setdefault((account, came_out), []).append(
+                (origin, row["identity_version"])
+            )
+        return found
 
     def identifiers(
         self, kinds: Collection[str]

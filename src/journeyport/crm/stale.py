@@ -56,7 +56,8 @@ def refuse_changed_rows(push: Push, lake: Lake, left: Sequence[Action]) -> None:
         return
     source = Source(lake, push.mapping, push.plan.selection)
     keys = keys_of(source, push.mapping.customer)
-    names = Names(keys, {}, {})
+    since = memory.suppressed_since(push.state)
+    names = Names(keys, {}, {}, source.origins() if since else {}, since)
     for rule in push.mapping.objects:
         due = [a for a in left if a.object_name == rule.name]
         if not due:

@@ -2,11 +2,11 @@
 
 It may name a customer, the external id of a record or a record's id in the CRM. A
 customer goes by every id it ever had and by its records there, so that nobody passes by
-becoming part of another.
+becoming part of another; nor by coming out of one that was on the list.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow.compute as pc
 
@@ -18,6 +18,7 @@ from journeyport.lake import Lake
 from journeyport.state import State
 from journeyport.state import crm as memory
 from journeyport.state.crm import Entry
+from journeyport.state.identity import read_version
 
 
 class Names:
@@ -27,6 +28,10 @@ class Names:
         keys: the customers' external ids, those of retired ones too.
         ledger: the customers' records that the CRM accepted, by external id.
         matched: the record each customer is matched to.
+        origins: out of which customers each came that was once part of others, and in
+            which identity version.
+        since: the customers on the list, and in which identity version they came on
+            it: who came out of them later is called like them.
     """
 
     def __init__(
@@ -34,10 +39,14 @@ class Names:
         keys: Keys,
         ledger: Mapping[str, Entry],
         matched: Mapping[Customer, str],
+        origins: Mapping[Customer, Sequence[tuple[Customer, int]]],
+        since: Mapping[str, int],
     ) -> None:
         self._keys = keys
         self._ledger = ledger
         self._matched = dict(matched)
+        self._origins = origins
+        self._since = since
         self._known: dict[Customer, frozenset[str]] = {}
         self._former: dict[Customer, list[Customer]] = defaultdict(list)
         for retired, living in keys.led.items():
@@ -51,21 +60,48 @@ class Names:
 
     def of(self, customer: Customer) -> frozenset[str]:
         """The customer's own ids, those of all it has become one with, the records."""
-        living = self._keys.led.get(customer)
-        root = customer if living is None else (customer[0], living)
+        root = self._root(customer)
         if root not in self._known:
-            names: set[str] = set()
-            for each in (root, *self._former.get(root, ())):
-                names.add(f"{each[0]}:{each[1]}")
-                key = self._keys.named.get(each)
-                if key is not None:
-                    names.add(key)
-                entry = self._ledger.get(key or "")
-                held = entry.record_id if entry is not None else ""
-                for record_id in (held, self._matched.get(each, "")):
-                    names.update(both_forms(record_id) if record_id else ())
-            self._known[root] = frozenset(names)
+            self._known[root] = frozenset(self._own(root) | self._inherited(root))
         return self._known[root]
+
+    def _root(self, customer: Customer) -> Customer:
+        living = self._keys.led.get(customer)
+        return customer if living is None else (customer[0], living)
+
+    def _own(self, root: Customer) -> set[str]:
+        names: set[str] = set()
+        for each in (root, *self._former.get(root, ())):
+            names.add(f"{each[0]}:{each[1]}")
+            key = self._keys.named.get(each)
+            if key is not None:
+                names.add(key)
+            entry = self._ledger.get(key or "")
+            held = entry.record_id if entry is not None else ""
+            for record_id in (held, self._matched.get(each, "")):
+                names.update(both_forms(record_id) if record_id else ())
+        return names
+
+    def _inherited(self, root: Customer) -> set[str]:
+        """Names on the list of those it came out of, after they were put there."""
+        if not self._since:
+            return set()
+        names: set[str] = set()
+        reached, waiting = {root}, [root]
+        while waiting:
+            one = waiting.pop()
+            for each in (one, *self._former.get(one, ())):
+                for origin, version in self._origins.get(each, ()):
+                    other = self._root(origin)
+                    names |= {
+                        name
+                        for name in self._own(other)
+                        if self._since.get(name, version) < version
+                    }
+                    if other not in reached:
+                        reached.add(other)
+                        waiting.append(other)
+        return names
 
 
 def suppress(
@@ -77,7 +113,8 @@ def suppress(
         state: holds the list.
         subject: `ACCOUNT:customer-id`, the external id of a record, or a CRM record's
             id of 15 or 18 characters. With a customer, or the record that stands for
-            it, its engagements are kept back and whoever it becomes one with.
+            it, its engagements are kept back and whoever it becomes one with; with a
+            customer also whoever comes out of it afterwards.
         author: who asked for it.
         reason: why.
         clock: the time.
@@ -85,10 +122,17 @@ def suppress(
     Raises:
         ArgumentError: one of them is empty.
     """
+    account, is_customer, _ = subject.strip().partition(":")
+    version = read_version(state, account) if is_customer else None
     if not (subject.strip() and author.strip() and reason.strip()):
         raise ArgumentError("A suppression needs a subject, an author and a reason.")
     memory.suppress(
-        state, subject.strip(), author=author, reason=reason, at=clock.now()
+        state,
+        subject.strip(),
+        author=author,
+        reason=reason,
+        at=clock.now(),
+        identity_version=version.version if version else None,
     )
 
 

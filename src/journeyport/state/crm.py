@@ -26,7 +26,6 @@ _ledger = sa.Table(
     sa.Column("customer_id", sa.String, nullable=False),
     sa.Column("standing", sa.String, nullable=False),
     sa.Column("moved_to", sa.String),
-    sa.Column("is_ours", sa.Boolean, nullable=False),
     sa.Column("accepted_at", Instant, nullable=False),
     sa.Column("run_id", sa.String, nullable=False),
     sa.Index("crm_ledger_record", "org_id", "object_name", "record_id"),
@@ -71,6 +70,7 @@ _suppressions = sa.Table(
     sa.Column("author", sa.String, nullable=False),
     sa.Column("reason", sa.String, nullable=False),
     sa.Column("added_at", Instant, nullable=False),
+    sa.Column("identity_version", sa.Integer),
 )
 
 SENT = "SENT"
@@ -93,7 +93,6 @@ class Entry:
     customer_id: str
     standing: str = SENT
     moved_to: str | None = None
-    is_ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,6 @@ _ENTRY = (
     _ledger.c.customer_id,
     _ledger.c.standing,
     _ledger.c.moved_to,
-    _ledger.c.is_ours,
 )
 
 
@@ -322,10 +320,25 @@ def wake(
 
 
 def suppress(
-    state: State, subject: str, *, author: str, reason: str, at: datetime
+    state: State,
+    subject: str,
+    *,
+    author: str,
+    reason: str,
+    at: datetime,
+    identity_version: int | None,
 ) -> None:
-    """Never write about this customer key or to this CRM record again."""
-    row = {"subject": subject, "author": author, "reason": reason, "added_at": at}
+    """Never write about this customer key or to this CRM record again.
+
+    The identity version is the last of the customer's account; None: not a customer.
+    """
+    row = {
+        "subject": subject,
+        "author": author,
+        "reason": reason,
+        "added_at": at,
+        "identity_version": identity_version,
+    }
     with state.write() as connection:
         upsert(connection, _suppressions, [row])
 
@@ -343,6 +356,14 @@ def suppressed(state: State) -> frozenset[str]:
     """The customer keys and CRM record ids that must not be written."""
     with state.read() as connection:
         return frozenset(connection.scalars(sa.select(_suppressions.c.subject)))
+
+
+def suppressed_since(state: State) -> dict[str, int]:
+    """The customers on the list, and the identity version in which each came on it."""
+    query = sa.select(_suppressions.c.subject, _suppressions.c.identity_version)
+    named = query.where(_suppressions.c.identity_version.is_not(None))
+    with state.read() as connection:
+        return {row[0]: row[1] for row in connection.execute(named)}
 
 
 def refused(state: State, object_name: str) -> dict[str, str]:

@@ -4,9 +4,9 @@ Which tables there are is said in the sibling modules. SQLite in WAL mode by def
 PostgreSQL where several machines share the state.
 """
 
-import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,17 @@ from journeyport.errors import PermanentError, SettingsError
 metadata = sa.MetaData()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOCK = 0x6A706F72
 
-SCHEMA_VERSION = 1
-"""Raised by one with every entry in `MIGRATIONS`."""
+MIGRATIONS: tuple[Mapping[str, str], ...] = (
+    {
+        "crm_suppressions": "ADD COLUMN identity_version INTEGER",
+        "crm_ledger": "DROP COLUMN is_ours",
+    },
+)
+"""How tables change from version n to n + 1, at index n - 1; new ones are just made."""
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = ()
-"""The step from version n to n + 1 stands at index n - 1."""
+SCHEMA_VERSION = len(MIGRATIONS) + 1
 
 _version = sa.Table(
     "schema_version",
@@ -90,23 +95,44 @@ class State:
 
     def _migrate(self) -> None:
         with self.read() as connection:
-            known = sa.inspect(connection).has_table(_version.name)
-            held = connection.scalar(sa.select(_version.c.version)) if known else None
+            held = _held_version(connection)
         if held is not None and held > SCHEMA_VERSION:
             raise PermanentError(
                 f"The state has schema version {held} and this journeyport knows up to "
                 f"{SCHEMA_VERSION}; install the newer journeyport that wrote it."
             )
         if held is not None and held < SCHEMA_VERSION and self.path is not None:
-            copy = self.path.with_name(f"{self.path.name}.version-{held}")
-            shutil.copy2(self.path, copy)
+            _copy(self.path, self.path.with_name(f"{self.path.name}.version-{held}"))
         with self.write() as connection:
-            for step in MIGRATIONS[(held or SCHEMA_VERSION) - 1 :]:
-                step(connection)
+            if self.path is None:
+                # As SQLite's own lock does: two that open it at once migrate it once.
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+            held = _held_version(connection)
+            there = sa.inspect(connection).get_table_names()
+            for changes in MIGRATIONS[(held or SCHEMA_VERSION) - 1 :]:
+                for name in changes.keys() & there:
+                    change = f"ALTER TABLE {name} {changes[name]}"
+                    connection.execute(sa.text(change))
             metadata.create_all(connection)
             if held is None:
                 connection.execute(_version.insert().values(id=1, version=1))
             connection.execute(_version.update().values(version=SCHEMA_VERSION))
+
+
+def _held_version(connection: sa.Connection) -> int | None:
+    if not sa.inspect(connection).has_table(_version.name):
+        return None
+    return connection.scalar(sa.select(_version.c.version))
+
+
+def _copy(path: Path, copy: Path) -> None:
+    """By SQLite itself: the file alone lacks what is in its log."""
+    copy.touch(mode=0o600)
+    with (
+        closing(sqlite3.connect(path)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
 
 
 @contextmanager
