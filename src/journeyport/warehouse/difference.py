@@ -153,19 +153,24 @@ def deliver(place: Place, data: pa.Table, *, rewrite: bool = False) -> Counts:
         _replaced(place.table, touched)
         place.dialect.append(place.connection, place.target, _storable(place, fresh))
         return same + Counts(inserted=len(fresh))
+    much = not place.dialect.writes_over or _is_much(place, fresh)
+    if len(gone) == len(held) and not len(moved) and (much or not len(fresh)):
+        # All that is there goes: nothing is to be picked out of it.
+        replaced = _in_place_of(place, stale, touched, fresh)
+        return same + _counted(fresh, gone, replaced)
     with place.staged("gone", pa.table({HASH: gone})) as old:
         stale &= place.target.c[HASH].in_(sa.select(old.c[HASH]))
-        if not len(fresh):
-            place.connection.execute(sa.delete(place.target).where(stale))
-            return same + Counts(deleted=len(gone))
-        if not place.dialect.writes_over or _is_much(place, fresh):
-            replaced = _insert_again(place, stale, touched, fresh)
+        if much or not len(fresh):
+            replaced = _in_place_of(place, stale, touched, fresh)
         else:
             _replaced(place.table, touched)
             with place.staged("stage", _storable(place, fresh)) as stage:
                 replaced = _write_over(place, stale, stage)
-    inserted, deleted = len(fresh) - replaced, len(gone) - replaced
-    return same + Counts(inserted, replaced, deleted)
+    return same + _counted(fresh, gone, replaced)
+
+
+def _counted(fresh: pa.Table, gone: pa.Array, replaced: int) -> Counts:
+    return Counts(len(fresh) - replaced, replaced, len(gone) - replaced)
 
 
 def _is_much(place: Place, fresh: pa.Table) -> bool:
@@ -241,11 +246,14 @@ def _moved(place: Place, fresh: pa.Table) -> pa.Array:
         return place.hashes(inside(target, place.elsewhere) & is_here)
 
 
-def _insert_again(
+def _in_place_of(
     place: Place, stale: sa.ColumnElement[bool], keys: pa.Table, fresh: pa.Table
 ) -> int:
     """Delete the old rows, insert the new ones; how many of them had a key there."""
     connection, target = place.connection, place.target
+    if not len(fresh):
+        connection.execute(sa.delete(target).where(stale))
+        return 0
     old = place.dialect.take(connection, target, stale, place.table.key)
     replaced = _replaced(place.table, keys, old)
     place.dialect.append(connection, target, _storable(place, fresh))
