@@ -140,7 +140,8 @@ class _Fields:
 def _parsed(texts: pa.Table) -> pa.StructArray:
     with _database().cursor() as connection:
         connection.register("batch", texts)
-        found = connection.execute(_parsing()).to_arrow_table()
+        # As a relation: a result that is executed first is copied once more.
+        found = connection.sql(_parsing()).to_arrow_table()
     return found.column(0).combine_chunks()
 
 
