@@ -48,6 +48,16 @@ def test_an_instant_that_is_none_is_kept_as_sent(bench):
     }
 
 
+def test_what_is_new_is_counted_once_in_a_document_that_is_looked_at_twice(bench):
+    bench.land([BASE | {"mood": "fine", "endDate": "soon"}])
+    assert bench.conform().drift == {
+        "no instant in endDate": 1,
+        "unknown field mood": 1,
+    }
+    extra = orjson.loads(bench.row("engagements")["extra"])
+    assert extra == {"mood": "fine", "endDate": "soon"}
+
+
 def test_a_text_that_is_no_instant_is_found_in_the_list_of_its_own_document(bench):
     stays = [{"id": "p0"}, {"id": "p1", "joinedAt": "2026-03-05T10:00:00Z"}]
     odd = [*stays, {"id": "p2", "joinedAt": "2026-03-05T10"}]

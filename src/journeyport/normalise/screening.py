@@ -56,12 +56,20 @@ class Screened:
     Attributes:
         anew: documents that did not fit as they were, written anew, by position.
         faults: of those that are no engagements, by position in the batch.
-        drift: what is new to us, counted by name.
+        new: what is new to us in those written anew, counted by name, by position.
     """
 
     anew: dict[int, str] = field(default_factory=dict)
     faults: dict[int, Fault] = field(default_factory=dict)
-    drift: Counter[str] = field(default_factory=Counter)
+    new: dict[int, Counter[str]] = field(default_factory=dict)
+
+    @property
+    def drift(self) -> Counter[str]:
+        """What is new to us in all of them."""
+        drift: Counter[str] = Counter()
+        for one in self.new.values():
+            drift.update(one)
+        return drift
 
     def take_apart(
         self,
@@ -79,8 +87,10 @@ class Screened:
             account_id: whose it has to be.
             wholly: look at every value; else only at names, where that is enough.
         """
+        seen: Counter[str] = Counter()
         try:
-            self.anew[place] = _taken_apart(payload, account_id, self.drift, wholly)
+            self.anew[place] = _taken_apart(payload, account_id, seen, wholly)
+            self.new[place] = seen
         except _RejectedError as rejected:
             self.faults[place] = rejected.fault
 
@@ -126,7 +136,7 @@ def _account_fits(sent: str | None, account_id: str) -> bool:
 def _taken_apart(
     payload: bytes | memoryview | None,
     account_id: str,
-    drift: Counter[str],
+    seen: Counter[str],
     wholly: bool,
 ) -> str:
     if payload is None:
@@ -139,23 +149,20 @@ def _taken_apart(
     if not isinstance(sent, dict):
         raise _RejectedError("NOT_AN_OBJECT", "", "The document is no JSON object.")
     _check_essentials(sent, account_id)
-    plain = None if wholly else _by_names(sent, drift)
+    plain = None if wholly else _by_names(sent, seen)
     if plain is None:
-        seen: Counter[str] = Counter()
+        seen.clear()
         plain = _struct(sent, document(), "", seen, _value)
-        drift.update(seen)
     return orjson.dumps(plain).decode()
 
 
-def _by_names(sent: dict[str, Any], drift: Counter[str]) -> dict[str, Any] | None:
+def _by_names(sent: dict[str, Any], seen: Counter[str]) -> dict[str, Any] | None:
     """What has no column put aside; None where the values have to be looked at, too."""
-    seen: Counter[str] = Counter()
+    plain = _struct(sent, document(), "", seen, _inner)
     try:
-        plain = _struct(sent, document(), "", seen, _inner)
         msgspec.convert(plain, taken_apart())
-    except (msgspec.ValidationError, _RejectedError):
+    except msgspec.ValidationError:
         return None
-    drift.update(seen)
     return plain
 
 
