@@ -12,24 +12,7 @@ from journeyport.lake import Lake, Manifest
 from journeyport.normalise.versions import Workspace
 from journeyport.tables import AGENTS, BY_NAME, QUEUES
 
-_READ = {
-    "participants": ["participant_id", "role", "agent_display_name", "extension"],
-    "queue_segments": ["queue_id", "queue_name", "agent_id"],
-    "transfers": [
-        "initiating_agent_id",
-        "queue_id",
-        "queue_name",
-        "destination_agent_id",
-        "destination_agent_name",
-        "fallback_queue_id",
-    ],
-    "agent_notes": [
-        "created_by_id",
-        "created_by_name",
-        "updated_by_id",
-        "updated_by_name",
-    ],
-}
+_READ = ("participants", "queue_segments", "transfers", "agent_notes")
 
 _SEEN = "account_id, engagement_id, start_date"
 
@@ -91,19 +74,18 @@ def conform_snapshots(
 def _register(
     lake: Lake, connection: duckdb.DuckDBPyConnection, table: str, accounts: list[str]
 ) -> None:
-    columns = ["account_id", "engagement_id", "start_date", *_READ[table]]
+    """Name the accounts' rows of all days; they are read while they are asked for."""
     places = [
         lake.files.place(path)
         for path in lake.paths(table, date.min, date.max, accounts)
     ]
     schema = schema_of(BY_NAME[table])
-    if places:
-        source = ds.dataset(
-            places, schema, filesystem=lake.files.filesystem, format="parquet"
-        ).scanner(columns=columns)
-        connection.register(table, source.to_reader().read_all())
-    else:
-        connection.register(table, schema.empty_table().select(columns))
+    found = (
+        ds.dataset(places, schema, filesystem=lake.files.filesystem, format="parquet")
+        if places
+        else schema.empty_table()
+    )
+    connection.register(table, found)
 
 
 def _written(  # noqa: PLR0917 - one step of the loop above
