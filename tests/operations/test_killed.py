@@ -10,6 +10,7 @@ from dagster._core.launcher import WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RETRIES_TAG, WILL_RETRY_TAG
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
+from dagster_here import instance_in
 from journeyport import instance
 from pipelines import worker
 
@@ -29,7 +30,7 @@ def kept(tmp_path_factory):
     folder = instance.prepared(tmp_path_factory.mktemp("killed"), None)
     with (
         pytest.MonkeyPatch.context() as patch,
-        dg.DagsterInstance.from_config(str(folder)) as kept,
+        instance_in(folder) as kept,
     ):
         patch.setenv("DAGSTER_HOME", str(folder))
         yield kept
