@@ -26,6 +26,9 @@ NORMALISER_VERSION = 1
 
 INSTANT = pa.timestamp("us", "UTC")
 
+_ASKED = 50_000
+"""Values whose answer is remembered, of those that a library has to be asked about."""
+
 _WITHHELD = {
     "anonymous",
     "blocked",
@@ -43,10 +46,8 @@ _INSTANT = re.compile(
     re.ASCII,
 )
 _SEPARATORS = str.maketrans("", "", " -().")
-_PLAIN_EMAIL = re.compile(
-    r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}",
-    re.ASCII | re.IGNORECASE,
-)
+_PLAIN_LOCAL = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*")
+_PLAIN_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}")
 _SPECIAL = frozenset(SPECIAL_USE_DOMAIN_NAMES)
 _QUARTER = 900_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +56,6 @@ _SHORTEST = len("2026-01-01T00:00:00Z")
 _FIRST = -62_135_596_800_000_000  # 0001-01-01, the earliest instant a datetime holds
 
 
-@lru_cache(maxsize=200_000)
 def phone(value: str, region: str) -> str | None:
     """E.164, an extension behind it as `;ext=`; None: no possible phone number.
 
@@ -63,9 +63,11 @@ def phone(value: str, region: str) -> str | None:
     is one of `region`.
     """
     text = value.strip()
-    plain = _plain_phone(text, region)
-    if plain is not None:
-        return plain
+    return _plain_phone(text, region) or _parsed_phone(text, region)
+
+
+@lru_cache(maxsize=_ASKED)
+def _parsed_phone(text: str, region: str) -> str | None:
     if text.lower().startswith("sip:"):
         text = text[4:].partition("@")[0]
     if text.lower() in _WITHHELD:
@@ -122,15 +124,17 @@ def _calling_code(code: int) -> tuple[str, frozenset[int]] | None:
     return prefix, frozenset(general.possible_length)
 
 
-@lru_cache(maxsize=200_000)
 def email(value: str) -> str | None:
     """Lower case, international parts in Unicode; None: no e-mail address.
 
     The syntax is looked at and nothing is asked of the network.
     """
     text = value.strip()
-    if _is_plain_email(text):
-        return text.lower()
+    return text.lower() if _is_plain_email(text) else _checked_email(text)
+
+
+@lru_cache(maxsize=_ASKED)
+def _checked_email(text: str) -> str | None:
     if text.lower().startswith("mailto:"):
         text = text[7:]
     try:
@@ -144,12 +148,21 @@ def email(value: str) -> str | None:
 
 def _is_plain_email(text: str) -> bool:
     """Whether the library has nothing to say about an address but to lower its case."""
-    if len(text) > 254 or not _PLAIN_EMAIL.fullmatch(text):
+    if len(text) > 254 or not text.isascii():
         return False
     local, _, domain = text.lower().rpartition("@")
-    labels = domain.split(".")
     return (
         len(local) <= 64
+        and _PLAIN_LOCAL.fullmatch(local) is not None
+        and _is_plain_domain(domain)
+    )
+
+
+@lru_cache(maxsize=_ASKED)
+def _is_plain_domain(domain: str) -> bool:
+    labels = domain.split(".")
+    return (
+        _PLAIN_DOMAIN.fullmatch(domain) is not None
         and all(len(label) <= 63 and label[2:4] != "--" for label in labels)
         and labels[-1] not in _SPECIAL
         and ".".join(labels[-2:]) not in _SPECIAL
