@@ -63,9 +63,22 @@ def server() -> Iterator[sa.URL]:
         found = get_server(Path(folder) / "data", cleanup_mode="stop")
         try:
             url = sa.engine.make_url(found.get_uri())
-            yield url.set(drivername="postgresql+psycopg")
+            url = url.set(drivername="postgresql+psycopg")
+            _hasten(url)
+            yield url
         finally:
             found.cleanup()
+
+
+def _hasten(url: sa.URL) -> None:
+    """Let the server leave its files to the machine: no test takes that its power."""
+    engine = sa.create_engine(
+        url, isolation_level="AUTOCOMMIT", poolclass=sa.pool.NullPool
+    )
+    with engine.connect() as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.execute(sa.text(f"ALTER SYSTEM SET {setting} = off"))
+        connection.execute(sa.text("SELECT pg_reload_conf()"))
 
 
 @pytest.fixture(scope="session")
