@@ -17,7 +17,7 @@ from journeyport.identity import IdentityConfig, IdentityReport
 from journeyport.night import Run
 from journeyport.state import crm_plans, failures
 from journeyport.state.receipts import Receipt
-from journeyport.tables import OPERATIONS
+from journeyport.tables import CUSTOMER_CRM_IDS, OPERATIONS
 from journeyport.warehouse import LoadReport
 
 
@@ -63,6 +63,8 @@ def load(
         NotProvedError: not one of the account-days may be delivered.
     """
     checked = _passed(run, account_days, shrink_limit, "loaded")
+    if run.lake.snapshot_manifest(CUSTOMER_CRM_IDS.name) is None:  # as when restored
+        crm.publish(run.lake, run.state, run_id=run.run_id)
     return warehouse.load(
         run.lake,
         url,

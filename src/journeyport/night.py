@@ -272,7 +272,7 @@ def conform(
     policy: str,
     landed: Landed | None,
 ) -> Made:
-    """Make the tables of these days, and of others that something landed for.
+    """Make the tables of these days, of those that have none, and where something came.
 
     Each day's certificate is issued as soon as its files are there to be named in it.
 
@@ -288,10 +288,10 @@ def conform(
 
     def one(account: AccountRules) -> None:
         name = account.account_id
-        there = set(run.lake.raw_days(name))
-        there |= {walked.day for walked in windows.days_of(run.state, name)}
+        raw = set(run.lake.raw_days(name))
+        there = raw | {walked.day for walked in windows.days_of(run.state, name)}
         used = _strengths(run.lake, name, strengths, landed)
-        chosen = set(pending.of(run.state, name))
+        chosen = set(pending.of(run.state, name)) | raw - set(run.lake.days(name))
         if days is None:
             chosen |= set(normalise.stale_days(run.lake, account, used))
         else:
