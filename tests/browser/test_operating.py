@@ -34,6 +34,7 @@ def test_the_graph_shows_every_group_from_the_landing_to_the_operations(ada, bac
 
 
 def test_a_day_that_has_not_begun_is_one_plain_sentence(ada, backfills):
+    ada.backfilled(backfills["crm_plan"])  # one run at a time speaks to an org
     assert ada.launch("crm_2_plan", days="2027-01-01", reason="a slip") == "Failure"
     text = ada.told()
     assert "The last day 2027-01-01 has not begun yet" in text
@@ -44,18 +45,17 @@ def test_a_day_that_has_not_begun_is_one_plain_sentence(ada, backfills):
 
 def test_a_backfill_of_two_days_of_the_lake_is_one_run_that_succeeds(ada, backfills):
     assert ada.backfilled(backfills["lake"]) == "Succeeded"
-    page = ada.open(f"/runs/b/{backfills['lake']}?tab=runs")
-    page.get_by_text("Success", exact=True).first.wait_for()
-    runs = page.locator("a[href^='/runs/']").evaluate_all(
-        "all => all.map(one => one.getAttribute('href'))"
-    )
-    assert len({run for run in runs if re.search(r"/runs/[0-9a-f-]{36}", run)}) == 1
+    assert len(ada.runs_of(backfills["lake"])) == 1
 
 
 def test_materialize_all_on_the_crm_s_asset_writes_nothing(
     ada, house, backfills, before
 ):
     assert ada.backfilled(backfills["crm_plan"]) == "Succeeded"
+    assert house.org() == before
+    (run,) = ada.runs_of(backfills["crm_plan"])
+    ada.open(run)
+    assert ada.again() == "Success"
     assert house.org() == before
     page = ada.open("/assets/crm_plan")
     page.get_by_text("Wrote nothing").first.wait_for()
@@ -75,7 +75,13 @@ def test_a_plan_is_applied_and_taken_back_by_clicks_alone(
     decided = {"plan_id": plan, "reason": "the weekend is right"}
     assert ada.launch("crm_3_apply", **decided, confirm=False) == "Success"
     assert "Wrote to Sandbox" in ada.told()
-    assert house.org() != before
+    written = house.org()
+    assert written != before
+
+    # The button that repeats any other run writes nothing twice, and confirms nothing.
+    assert ada.again() == "Success"
+    assert "Wrote nothing to Sandbox" in ada.told()
+    assert house.org() == written
 
     taken_back = {"plan_id": plan, "reason": "only tried"}
     assert ada.launch("crm_4_undo", **taken_back) == "Success"
@@ -85,6 +91,8 @@ def test_a_plan_is_applied_and_taken_back_by_clicks_alone(
     done = [row for row in ui.receipts(house) if row["plan_id"] == plan]
     assert [(row["action"], row["user_name"], row["origin"]) for row in done] == [
         ("APPLY", ui.USER, "UI"),
+        ("APPLY", ui.USER, "UI"),
         ("UNDO", ui.USER, "UI"),
     ]
-    assert [row["reason"] for row in done] == ["the weekend is right", "only tried"]
+    said = [decided["reason"], decided["reason"], taken_back["reason"]]
+    assert [row["reason"] for row in done] == said

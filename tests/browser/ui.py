@@ -27,8 +27,8 @@ from journeyport.processes import free_port
 
 USER = "ada"
 HEADER = "X-Forwarded-User"
-PATIENCE = 240_000
-"""Milliseconds that a page or a run may take on however busy a machine."""
+PATIENCE = 120_000
+"""Milliseconds that a page, or a run that waits for no other, may take."""
 
 
 def chromium() -> str | None:
@@ -179,6 +179,16 @@ class Clicks:
         page = self.open(f"/runs/b/{backfill}")
         return self._word(page, "Succeeded", "Failed")
 
+    def runs_of(self, backfill: str) -> set[str]:
+        """The pages of a backfill's runs, when the first of them succeeded."""
+        page = self.open(f"/runs/b/{backfill}?tab=runs")
+        page.get_by_text("Success", exact=True).first.wait_for()
+        links = page.locator("a[href^='/runs/']").evaluate_all(
+            "all => all.map(one => one.getAttribute('href'))"
+        )
+        found = [re.match(r"/runs/[0-9a-f-]{36}", link) for link in links]
+        return {one[0] for one in found if one}
+
     def launch(self, job: str, **config: object) -> str:
         """Fill in a job's Launchpad and launch it; how the run ended."""
         page = self.job(job, "playground")
@@ -192,6 +202,15 @@ class Clicks:
         page.get_by_role("button", name="Launch Run").click()
         page.wait_for_url(re.compile("/runs/.*-"))
         return self._word(page, "Success", "Failure")
+
+    def again(self) -> str:
+        """Re-execute the run that is open, by its button; how that ended."""
+        self.told()  # it is all there: the button knows what to repeat
+        (first,) = re.findall(r"/runs/([0-9a-f-]{36})", self.page.url)
+        self.page.get_by_role("button", name=re.compile("^Re-execute")).first.click()
+        self.page.wait_for_function("it => !location.href.includes(it)", arg=first)
+        self.page.reload()  # nothing of the first run is on it any more
+        return self._word(self.page, "Success", "Failure")
 
     def told(self) -> str:
         """What the open run's list of events says."""
