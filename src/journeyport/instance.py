@@ -49,9 +49,7 @@ def prepared(home: Path, named: str | None, url: str | None = None) -> Path:
             "journeyport[postgres]."
         )
     if not file.exists() or _is_untouched(file.read_text()):
-        text = shipped("dagster.yaml").read_text()
-        if url is not None:
-            text = _IN_FILES.sub("", text) + _IN_POSTGRESQL
+        text = _of_this_release(url)
         # Webserver and daemon may do this at the same time.
         aside = folder / f".dagster.yaml.{os.getpid()}"
         aside.write_text(f"{_MARK}{_print(text)}; a change is kept.\n{text}")
@@ -63,6 +61,19 @@ def prepared(home: Path, named: str | None, url: str | None = None) -> Path:
             "docs/operations.md shows."
         )
     return folder
+
+
+def behind(folder: Path, url: str | None = None) -> str | None:
+    """What to tell about a changed `dagster.yaml` that began as another release's."""
+    file = folder / "dagster.yaml"
+    text = file.read_text()
+    began = f"{_MARK}{_print(_of_this_release(url))};"
+    if _is_untouched(text) or text.startswith(began):
+        return None
+    return (
+        f"{file} was changed by somebody and began as another release's; to have what "
+        "is new, put it aside, start again and make the changes in the new file."
+    )
 
 
 @contextmanager
@@ -98,6 +109,11 @@ def shipped(name: str) -> Path:
             "The package `pipelines` is not installed; install journeyport again."
         )
     return Path(found.origin).with_name(name)
+
+
+def _of_this_release(url: str | None) -> str:
+    text = shipped("dagster.yaml").read_text()
+    return text if url is None else _IN_FILES.sub("", text) + _IN_POSTGRESQL
 
 
 def _is_untouched(text: str) -> bool:

@@ -79,6 +79,8 @@ def _prepared(site: Deployment, environ: Mapping[str, str]) -> dict[str, str]:
     settings = site.settings
     url = settings.dagster_url
     folder = instance.prepared(site.home, environ.get("DAGSTER_HOME"), url)
+    if told := instance.behind(folder, url):
+        note(told)
     # Read from the environment alone: by Dagster, or when the assets are imported.
     early = {
         "DAGSTER_HOME": str(folder),

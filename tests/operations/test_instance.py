@@ -47,6 +47,22 @@ def test_a_file_that_somebody_changed_is_left_as_it_is(tmp_path, monkeypatch):
     assert file.read_text() == mine
 
 
+def test_a_changed_file_of_another_release_is_told(tmp_path, monkeypatch):
+    folder = instance.prepared(tmp_path, None)
+    file = folder / "dagster.yaml"
+    assert instance.behind(folder) is None
+    file.write_text(file.read_text() + "# mine\n")
+    assert instance.behind(folder) is None
+    newer = tmp_path / "newer.yaml"
+    newer.write_text("telemetry:\n  enabled: false\n")
+    monkeypatch.setattr(instance, "shipped", lambda name: newer)
+    assert "began as another release's" in instance.behind(folder)
+    file.unlink()
+    instance.prepared(tmp_path, None)
+    file.write_text(file.read_text() + "# mine\n")
+    assert instance.behind(folder) is None
+
+
 def test_a_changed_file_without_the_named_database_is_one_sentence(tmp_path):
     file = instance.prepared(tmp_path, None) / "dagster.yaml"
     file.write_text("telemetry:\n  enabled: false\n")
