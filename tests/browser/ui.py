@@ -208,7 +208,16 @@ class Clicks:
         self.told()  # it is all there: the button knows what to repeat
         (first,) = re.findall(r"/runs/([0-9a-f-]{36})", self.page.url)
         self.page.get_by_role("button", name=re.compile("^Re-execute")).first.click()
-        self.page.wait_for_function("it => !location.href.includes(it)", arg=first)
+        # Of a run in a backfill that is over, the UI asks whether that is meant.
+        asked = "Re-execution within backfill"
+        self.page.wait_for_function(
+            "([run, asked]) => !location.href.includes(run)"
+            " || document.body.innerText.includes(asked)",
+            arg=[first, asked],
+        )
+        if first in self.page.url:
+            self.page.get_by_role("button", name="Confirm").click()
+            self.page.wait_for_function("it => !location.href.includes(it)", arg=first)
         self.page.reload()  # nothing of the first run is on it any more
         return self._word(self.page, "Success", "Failure")
 
