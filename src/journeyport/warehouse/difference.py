@@ -153,27 +153,26 @@ def deliver(place: Place, data: pa.Table, *, rewrite: bool = False) -> Counts:
         _replaced(place.table, touched)
         place.dialect.append(place.connection, place.target, _storable(place, fresh))
         return same + Counts(inserted=len(fresh))
-    much = not place.dialect.writes_over or _is_much(place, fresh)
-    if len(gone) == len(held) and not len(moved) and (much or not len(fresh)):
+    in_bulk = _is_in_bulk(place, fresh)
+    if in_bulk and len(gone) == len(held) and not len(moved):
         # All that is there goes: nothing is to be picked out of it.
         replaced = _in_place_of(place, stale, touched, fresh)
-        return same + _counted(fresh, gone, replaced)
-    with place.staged("gone", pa.table({HASH: gone})) as old:
-        stale &= place.target.c[HASH].in_(sa.select(old.c[HASH]))
-        if much or not len(fresh):
-            replaced = _in_place_of(place, stale, touched, fresh)
-        else:
-            _replaced(place.table, touched)
-            with place.staged("stage", _storable(place, fresh)) as stage:
-                replaced = _write_over(place, stale, stage)
-    return same + _counted(fresh, gone, replaced)
+    else:
+        with place.staged("gone", pa.table({HASH: gone})) as old:
+            stale &= place.target.c[HASH].in_(sa.select(old.c[HASH]))
+            if in_bulk:
+                replaced = _in_place_of(place, stale, touched, fresh)
+            else:
+                _replaced(place.table, touched)
+                with place.staged("stage", _storable(place, fresh)) as stage:
+                    replaced = _write_over(place, stale, stage)
+    return same + Counts(len(fresh) - replaced, replaced, len(gone) - replaced)
 
 
-def _counted(fresh: pa.Table, gone: pa.Array, replaced: int) -> Counts:
-    return Counts(len(fresh) - replaced, replaced, len(gone) - replaced)
-
-
-def _is_much(place: Place, fresh: pa.Table) -> bool:
+def _is_in_bulk(place: Place, fresh: pa.Table) -> bool:
+    """Whether old rows are deleted and new ones inserted, not written over them."""
+    if not len(fresh) or not place.dialect.writes_over:
+        return True
     return len(fresh) >= BULK_ROWS and len(fresh) > BULK_SHARE * place.rows
 
 
