@@ -26,7 +26,7 @@ from journeyport.crm.planfile import Plan
 from journeyport.crm.protocol import Crm
 from journeyport.crm.push import refuse_while_jobs_run
 from journeyport.crm.source import Record, Selection, Source
-from journeyport.crm.suppression import Names
+from journeyport.crm.suppression import names_of
 from journeyport.lake import Lake
 from journeyport.state import State
 from journeyport.state import crm as memory
@@ -88,7 +88,13 @@ def make_plan(
         run_id,
         now,
         memory.suppressed(state),
-        _names(crm, state, mapping.customer, keys, source),
+        names_of(
+            state,
+            source,
+            keys,
+            memory.ledger(state, crm.org.id, mapping.customer.name),
+            memory.matches(state, crm.org.id, mapping.customer.name),
+        ),
         guards.Reads(crm, config.guards),
     )
     for place, rule in enumerate(mapping.objects):
@@ -96,19 +102,6 @@ def make_plan(
             progress(rule.name, place, len(mapping.objects))
         _object(draft, rule, keys)
     return _finish(draft, config, selection, reason)
-
-
-def _names(
-    crm: Crm, state: State, rule: ObjectRule, keys: Keys, source: Source
-) -> Names:
-    since = memory.suppressed_since(state)
-    return Names(
-        keys,
-        memory.ledger(state, crm.org.id, rule.name),
-        memory.matches(state, crm.org.id, rule.name),
-        source.origins() if since else {},
-        since,
-    )
 
 
 def _object(draft: Draft, rule: ObjectRule, keys: Keys) -> None:

@@ -15,7 +15,7 @@ from journeyport.crm.planfile import Action, Plan
 from journeyport.crm.protocol import Answer, Crm, Seen, Shape, Verdict
 from journeyport.crm.push import subjects
 from journeyport.crm.source import Source
-from journeyport.crm.suppression import Names
+from journeyport.crm.suppression import names_of
 from journeyport.crm.values import same
 from journeyport.errors import PermanentError, StaleError
 from journeyport.lake import Lake
@@ -56,8 +56,7 @@ def refuse_changed_rows(push: Push, lake: Lake, left: Sequence[Action]) -> None:
         return
     source = Source(lake, push.mapping, push.plan.selection)
     keys = keys_of(source, push.mapping.customer)
-    since = memory.suppressed_since(push.state)
-    names = Names(keys, {}, {}, source.origins() if since else {}, since)
+    names = names_of(push.state, source, keys)
     for rule in push.mapping.objects:
         due = [a for a in left if a.object_name == rule.name]
         if not due:

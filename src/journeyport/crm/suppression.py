@@ -7,12 +7,14 @@ becoming part of another; nor by coming out of one that was on the list.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import pyarrow.compute as pc
 
 from journeyport.clock import Clock
 from journeyport.crm.match import Customer, Keys
 from journeyport.crm.soql import both_forms
+from journeyport.crm.source import Source
 from journeyport.errors import ArgumentError
 from journeyport.lake import Lake
 from journeyport.state import State
@@ -102,6 +104,18 @@ class Names:
                         reached.add(other)
                         waiting.append(other)
         return names
+
+
+def names_of(
+    state: State,
+    source: Source,
+    keys: Keys,
+    ledger: Mapping[str, Entry] = MappingProxyType({}),
+    matched: Mapping[Customer, str] = MappingProxyType({}),
+) -> Names:
+    """What the list may call the customers of a lake; without ledger, by ids alone."""
+    since = memory.suppressed_since(state)
+    return Names(keys, ledger, matched, source.origins() if since else {}, since)
 
 
 def suppress(
