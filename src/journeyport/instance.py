@@ -88,7 +88,9 @@ def outdated(folder: Path, url: str | None) -> Iterator[bool]:
         url: Dagster's own database; None: SQLite in that folder.
     """
     mark = folder / ".storage"
-    now = version("dagster") + (f" {_print(url)}" if url else "")
+    # Which database it was, without the password in its URL.
+    place = f" {_print(url.rpartition('@')[2])}" if url else ""
+    now = version("dagster") + place
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         is_due = not mark.exists() or mark.read_text() != now
