@@ -138,7 +138,7 @@ def row_hashes(table: Table, data: pa.Table) -> pa.ChunkedArray:
 
 def _hashed(texts: pa.Array) -> pa.Array:
     """The hash of each text; they are of one length: where each begins is known."""
-    view, edges = _bytes(texts)
+    view, edges = packed(texts)
     hashes = [
         xxhash.xxh3_128_hexdigest(view[low:high]) for low, high in pairwise(edges)
     ]
@@ -193,7 +193,7 @@ def _octets(texts: pa.Array) -> npt.NDArray[np.uint8]:
 
 def views(texts: pa.Array) -> list[memoryview | None]:
     """Each text's bytes as a view into the column's buffer; None for a null."""
-    view, edges = _bytes(texts)
+    view, edges = packed(texts)
     found: list[memoryview | None] = [view[low:high] for low, high in pairwise(edges)]
     if texts.null_count:
         for place in np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False)):
@@ -201,10 +201,10 @@ def views(texts: pa.Array) -> list[memoryview | None]:
     return found
 
 
-def _bytes(texts: pa.Array) -> tuple[memoryview, list[int]]:
-    """All bytes of a column of texts, and where each text ends and the next begins."""
+def packed(texts: pa.Array) -> tuple[memoryview, list[int]]:
+    """All bytes of a column of texts; where each begins, and where the last ends."""
     if not len(texts):
-        return memoryview(b""), []
+        return memoryview(b""), [0]
     _, offsets, data = texts.buffers()
     width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
     edges = np.frombuffer(offsets, width)[texts.offset : texts.offset + len(texts) + 1]

@@ -2,8 +2,8 @@
 
 `participants[].joinedAt` in a declaration says: the document has an array
 `participants` of objects with an instant `joinedAt`. From all such paths come the
-strict decoder that screens documents and the structure that parses them. How a document
-becomes rows is said in `normalise`.
+strict decoder that screens documents. How they are parsed and become rows is said in
+`normalise`.
 """
 
 import hashlib
@@ -35,13 +35,6 @@ _PYTHON: dict[Kind, Any] = {
     Kind.NUMBER: _WHOLE | float,
     Kind.BOOLEAN: bool,
     Kind.INSTANT: str,
-}
-_DUCKDB = {
-    Kind.STRING: "VARCHAR",
-    Kind.INTEGER: "BIGINT",
-    Kind.NUMBER: "DOUBLE",
-    Kind.BOOLEAN: "BOOLEAN",
-    Kind.INSTANT: "VARCHAR",
 }
 
 
@@ -142,19 +135,6 @@ def taken_apart() -> type:
 def name() -> str:
     """What tells this shape from those of other versions of the tables."""
     return hashlib.sha256(repr((document(), LARGEST)).encode()).hexdigest()[:16]
-
-
-def structure(shape: Shape) -> Any:
-    """The shape as DuckDB's `from_json` takes it, each object with its `EXTRA`."""
-    if isinstance(shape, Leaf):
-        return _DUCKDB[shape.kind]
-    if isinstance(shape, Array):
-        return [structure(shape.item)]
-    if isinstance(shape, Mapping):
-        listed = "[]" if isinstance(shape.value, Array) else ""
-        return f"MAP(VARCHAR, VARCHAR{listed})"
-    fields = {name: structure(shape.fields[name]) for name in sorted(shape.fields)}
-    return fields | {EXTRA: _DUCKDB[Kind.STRING]}
 
 
 def _type(shape: Shape, name: str, *, top: bool = False, extra: bool = False) -> Any:

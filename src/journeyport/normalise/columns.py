@@ -1,35 +1,45 @@
 """Documents to the columns of their fields, lists and objects nested.
 
-Each document is looked at by itself once, in `screening`; DuckDB's `from_json` then
-parses what passed, thousands at once. What becomes of the columns is said in
-`documents`.
+Each document is looked at by itself once, in `screening`; Arrow's JSON reader (Rust's,
+by way of arro3) then parses what passed, thousands at once. What becomes of the columns
+is said in `documents`.
 """
 
-import json
+from collections.abc import Iterator
 from functools import cache
+from io import BytesIO
 
-import duckdb
+import arro3.io
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from journeyport.arrow import views
+from journeyport.arrow import packed, views
 from journeyport.normalise.screening import Screened, screen
 from journeyport.normalise.values import instants
 from journeyport.schema import Kind
 from journeyport.shape import (
     EXTRA,
+    Array,
     Leaf,
     Mapping,
     Shape,
     Struct,
     document,
     name,
-    structure,
 )
 
 Columns = dict[str, pa.Array]
+_ROWS = 1024
+"""Documents per batch of the reader: its buffers stay in the processor's cache."""
+
+_ARROW = {
+    Kind.INTEGER: pa.int64(),
+    Kind.NUMBER: pa.float64(),
+    Kind.BOOLEAN: pa.bool_(),
+}
+
 _Lists = tuple[npt.NDArray[np.int64], ...]
 """Where each list of a column begins in the next, from the document down."""
 
@@ -71,9 +81,7 @@ class _Fields:
         passed[list(seen.faults)] = False
         self._places = np.flatnonzero(passed)
         self.odd: set[int] = set()
-        anew = pa.array(map(seen.anew.get, range(len(payloads))), pa.string())
-        texts = pa.table({"sent": payloads, "anew": anew})
-        found = _parsed(texts.filter(pa.array(passed)) if seen.faults else texts)
+        found = _parsed(b"".join(_texts(payloads, seen)), len(self._places))
         self.columns = self._of(found, document(), ())
 
     def _of(self, objects: pa.StructArray, shape: Struct, owners: _Lists) -> Columns:
@@ -137,21 +145,38 @@ class _Fields:
         self.odd.update(self._places[odd].tolist())
 
 
-def _parsed(texts: pa.Table) -> pa.StructArray:
-    with _database().cursor() as connection:
-        connection.register("batch", texts)
-        # As a relation: a result that is executed first is copied once more.
-        found = connection.sql(_parsing()).to_arrow_table()
-    return found.column(0).combine_chunks()
+def _texts(payloads: pa.StringArray, seen: Screened) -> Iterator[memoryview | bytes]:
+    """What passed, text after text: those written anew in the place of those sent."""
+    view, edges = packed(payloads)
+    begin = 0
+    for place in sorted({*seen.anew, *seen.faults}):
+        yield view[begin : edges[place]]
+        if place not in seen.faults:
+            yield seen.anew[place].encode()
+        begin = edges[place + 1]
+    yield view[begin : edges[-1]]
+
+
+def _parsed(texts: bytes, count: int) -> pa.StructArray:
+    """JSON objects, one after the other, to a column of them."""
+    read = pa.table(arro3.io.read_json(BytesIO(texts), _schema(), batch_size=_ROWS))
+    if len(read) != count:
+        raise RuntimeError(f"{len(read)} objects were read where {count} were given.")
+    return read.to_struct_array().combine_chunks()
 
 
 @cache
-def _parsing() -> str:
-    shape = json.dumps(structure(document()))
-    return f"SELECT from_json(coalesce(anew, sent), '{shape}') FROM batch"  # noqa: S608 - our own names
+def _schema() -> pa.Schema:
+    return pa.schema(list(_type(document())))
 
 
-@cache
-def _database() -> duckdb.DuckDBPyConnection:
-    """An empty database for its functions: opening one costs more than a small day."""
-    return duckdb.connect(":memory:", config={"threads": 1})
+def _type(shape: Shape) -> pa.DataType:
+    """A shape as Arrow has it, each object with its `EXTRA`; instants are texts yet."""
+    if isinstance(shape, Leaf):
+        return _ARROW.get(shape.kind, pa.string())
+    if isinstance(shape, Array):
+        return pa.list_(_type(shape.item))
+    if isinstance(shape, Mapping):
+        return pa.map_(pa.string(), _type(shape.value))
+    fields = {name: _type(shape.fields[name]) for name in sorted(shape.fields)}
+    return pa.struct(fields | {EXTRA: pa.string()})
