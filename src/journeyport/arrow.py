@@ -4,8 +4,8 @@ Columnar throughout: nothing here loops over rows except the call that hashes th
 How tables lie on disk is said in `lake`.
 """
 
+from binascii import hexlify
 from itertools import groupby, pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,12 @@ TYPES: dict[Kind, pa.DataType] = {
     Kind.DATE: pa.date32(),
     Kind.JSON: pa.string(),
 }
+
+HASH_VERSION = 2
+"""Raised by one when equal rows would hash otherwise than before."""
+
+_HASHED = 100_000
+"""Rows hashed at once: their texts together stay far below what a column can hold."""
 
 _SEPARATOR, _NULL, _ESCAPE = "\x1f", "\x1e", "\x10"
 _SIGNS = [ord(sign) for sign in (_SEPARATOR, _NULL, _ESCAPE)]
@@ -116,63 +122,81 @@ def row_hashes(table: Table, data: pa.Table) -> pa.ChunkedArray:
     Lineage and `_row_hash` itself are left out; null differs from the empty string;
     equal rows hash equal in whatever batch they stand.
     """
-    if not len(data):
-        return pa.chunked_array([], pa.string())
-    columns = [data.column(column.name) for column in table.content]
-    escape = any(map(_holds_signs, columns))
-    texts: list[Any] = []
-    for is_void, some in groupby(
-        columns, lambda values: values.null_count == len(data)
-    ):
-        if is_void:  # columns without a value, as one text that is always the same
-            texts.append(_SEPARATOR.join(_NULL for _ in some))
-        else:
-            texts += [_escaped(_text(one)) if escape else _text(one) for one in some]
-    rows = pc.binary_join_element_wise(
-        *texts, _SEPARATOR, null_handling="replace", null_replacement=_NULL
-    )
-    if isinstance(rows, pa.Scalar):  # no column holds anything
-        rows = pa.chunked_array([pa.repeat(rows, len(data))])
-    return pa.chunked_array([_hashed(chunk) for chunk in rows.chunks], pa.string())
+    content = data.select([column.name for column in table.content])
+    batches = content.to_batches(max_chunksize=_HASHED)
+    return pa.chunked_array([_hashed(table, one) for one in batches], pa.string())
 
 
-def _hashed(texts: pa.Array) -> pa.Array:
-    """The hash of each text; they are of one length: where each begins is known."""
-    view, edges = packed(texts)
-    hashes = [
-        xxhash.xxh3_128_hexdigest(view[low:high]) for low, high in pairwise(edges)
+def _hashed(table: Table, rows: pa.RecordBatch) -> pa.StringArray:
+    """The hash of each row: of its numbers, and behind them its texts."""
+    kinds = [(column.name, TYPES[column.kind]) for column in table.content]
+    numbers = [
+        _whole(rows.column(name).cast(kind))
+        for name, kind in kinds
+        if not pa.types.is_string(kind)
     ]
-    begins = np.arange(len(hashes) + 1, dtype=np.int32) * np.int32(32)
+    texts = [rows.column(name) for name, kind in kinds if pa.types.is_string(kind)]
+    escape = any(map(_holds_signs, texts))
+    parts = [_side_by_side(numbers, len(rows))]
+    for is_void, some in groupby(texts, lambda one: one.null_count == len(one)):
+        if is_void:  # columns without a value, as one text that is always the same
+            void = _SEPARATOR.join(_NULL for _ in some)
+            parts.append(pa.scalar(void.encode(), pa.binary()))
+        else:
+            plain = (_escaped(one) if escape else one for one in some)
+            parts += [one.cast(pa.binary()) for one in plain]
+    joined = pc.binary_join_element_wise(
+        *parts,
+        pa.scalar(_SEPARATOR.encode(), pa.binary()),
+        null_handling="replace",
+        null_replacement=_NULL,
+    )
+    digests = b"".join(map(xxhash.xxh3_128_digest, joined.to_pylist()))
     return pa.StringArray.from_buffers(
-        len(hashes), pa.py_buffer(begins), pa.py_buffer("".join(hashes).encode())
+        len(rows), _edges(len(rows), 32), pa.py_buffer(hexlify(digests))
     )
 
 
-def _holds_signs(texts: pa.ChunkedArray) -> bool:
-    """Whether a sign of the join may stand within a text itself."""
-    if not pa.types.is_string(texts.type):
-        return False
-    for chunk in texts.chunks:
-        # Nearly no text holds a control character: the least octet tells so at once.
-        octets = _octets(chunk)
-        if len(octets) and octets.min() < ord(" ") and np.isin(octets, _SIGNS).any():
-            return True
-    return False
-
-
-def _text(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_string(values.type):
-        return values
+def _whole(values: pa.Array) -> pa.Array:
+    """A column of numbers, flags or times as whole numbers, the same for the same."""
+    if pa.types.is_floating(values.type):
+        return values.view(pa.int64())
     if pa.types.is_boolean(values.type):
-        return values.cast(pa.uint8()).cast(pa.string())
-    if pa.types.is_timestamp(values.type):
-        return values.cast(pa.int64()).cast(pa.string())
+        return values.cast(pa.int64())
     if pa.types.is_date(values.type):
-        return values.cast(pa.int32()).cast(pa.string())
-    return values.cast(pa.string())
+        return values.cast(pa.int32()).cast(pa.int64())
+    return values.cast(pa.int64())
 
 
-def _escaped(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _side_by_side(columns: list[pa.Array], rows: int) -> pa.BinaryArray:
+    """Whole numbers as bytes: eight each, and one that tells a null from a zero."""
+    field = np.dtype([("there", "u1"), ("value", "<i8")])
+    table = np.zeros((rows, len(columns)), field)
+    for place, values in enumerate(columns):
+        if values.null_count == rows:
+            continue
+        table["there"][:, place] = values.is_valid().to_numpy(zero_copy_only=False)
+        table["value"][:, place] = values.fill_null(0).to_numpy()
+    width = field.itemsize * len(columns)
+    buffers = [None, _edges(rows, width), pa.py_buffer(table)]
+    return pa.BinaryArray.from_buffers(pa.binary(), rows, buffers)
+
+
+def _edges(rows: int, width: int) -> pa.Buffer:
+    """Where each of so many values of one width begins, and where the last ends."""
+    return pa.py_buffer(np.arange(rows + 1, dtype=np.int32) * np.int32(width))
+
+
+def _holds_signs(texts: pa.StringArray) -> bool:
+    """Whether a sign of the join may stand within a text itself."""
+    # Nearly no text holds a control character: the least octet tells so at once.
+    octets = _octets(texts)
+    return bool(
+        len(octets) and octets.min() < ord(" ") and np.isin(octets, _SIGNS).any()
+    )
+
+
+def _escaped(values: pa.StringArray) -> pa.StringArray:
     for sign, escaped in (
         (_ESCAPE, f"{_ESCAPE}0"),
         (_NULL, f"{_ESCAPE}1"),

@@ -1,5 +1,7 @@
 """Row hashes and casts."""
 
+from datetime import UTC, date, datetime
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -42,6 +44,52 @@ def hashes(rows, run="r"):
 @given(st.lists(st.tuples(texts, texts, st.sampled_from([None, 0, 1])), max_size=12))
 def test_rows_hash_equal_exactly_when_they_are_equal(rows):
     made = hashes(rows)
+    for row, digest in zip(rows, made, strict=True):
+        for other, also in zip(rows, made, strict=True):
+            assert (row == other) == (digest == also)
+
+
+NUMBERS = Table(
+    "numbers",
+    "All that is no text.",
+    "one row",
+    ("n",),
+    Layout.DAILY,
+    (
+        Column("n", Kind.INTEGER, "A number."),
+        Column("x", Kind.NUMBER, "A number."),
+        Column("flag", Kind.BOOLEAN, "A flag."),
+        Column("at", Kind.INSTANT, "An instant."),
+        Column("day", Kind.DATE, "A day."),
+        Column("m", Kind.INTEGER, "A number."),
+        Column("_row_hash", Kind.STRING, "The hash.", required=True),
+    ),
+)
+
+INSTANTS = [datetime(1970, 1, 1, tzinfo=UTC), datetime(2026, 3, 5, tzinfo=UTC)]
+wholes = st.one_of(st.none(), st.sampled_from([0, 1, -1, 31, 2**63 - 1, -(2**63)]))
+numbers = st.tuples(
+    wholes,
+    st.one_of(st.none(), st.sampled_from([0.0, 1.0, 1.5, -1e300])),
+    st.one_of(st.none(), st.booleans()),
+    st.one_of(st.none(), st.sampled_from(INSTANTS)),
+    st.one_of(st.none(), st.sampled_from([date(1970, 1, 1), date(2026, 3, 5)])),
+    wholes,
+)
+
+
+@given(st.lists(numbers, max_size=10))
+def test_rows_of_numbers_hash_equal_exactly_when_they_are_equal(rows):
+    schema = pa.schema([one.remove_metadata() for one in arrow.schema_of(NUMBERS)][:-1])
+    names = schema.names
+    data = [dict(zip(names, row, strict=True)) for row in rows]
+    whole = arrow.conform(NUMBERS, pa.Table.from_pylist(data, schema=schema))
+    made = whole.column("_row_hash").to_pylist()
+    alone = [
+        arrow.conform(NUMBERS, pa.Table.from_pylist([one], schema=schema))
+        for one in data
+    ]
+    assert made == [one.column("_row_hash")[0].as_py() for one in alone]
     for row, digest in zip(rows, made, strict=True):
         for other, also in zip(rows, made, strict=True):
             assert (row == other) == (digest == also)

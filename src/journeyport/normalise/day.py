@@ -9,7 +9,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from journeyport.arrow import conform
+from journeyport.arrow import HASH_VERSION, conform
 from journeyport.lake import DayWriter, Lake
 from journeyport.normalise.columns import Columns, parse
 from journeyport.normalise.documents import COUNTS, Rules, tables_of
@@ -197,6 +197,7 @@ def facts_of(rules: Rules, policy: str) -> dict[str, object]:
     """What besides raw and the tables' versions decides a day's rows."""
     return {
         "normaliser_version": NORMALISER_VERSION,
+        "row_hash_version": HASH_VERSION,
         "region": rules.region,
         "timezone": rules.timezone,
         "strengths": dict(sorted(rules.strengths.items())),

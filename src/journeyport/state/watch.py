@@ -114,12 +114,15 @@ def of_ids(state: State, account: str, ids: Collection[str]) -> dict[str, Watche
     """What the list says of these."""
     if not ids:
         return {}
+    wanted = set(ids)
+    query = sa.select(_watch).where(_watch.c.account_id == account)
     with state.read() as connection:
-        query = sa.select(_watch).where(
-            _watch.c.account_id == account, _among(connection, ids)
-        )
-        found = _watched(connection.execute(query))
-    return {one.engagement_id: one for one in found}
+        # A short list is read whole sooner than each id is looked up in it.
+        found = _watched(connection.execute(query.limit(len(ids) + 1)))
+        if len(found) > len(ids):
+            query = query.where(_among(connection, ids))
+            found = _watched(connection.execute(query))
+    return {one.engagement_id: one for one in found if one.engagement_id in wanted}
 
 
 def _read(state: State, query: sa.Select[Any]) -> list[Watched]:
