@@ -150,3 +150,22 @@ def test_views_show_the_bytes_of_each_text_and_none_for_null():
         None,
         b"",
     ]
+
+
+@given(
+    st.lists(st.text(alphabet="aé€", max_size=4), max_size=9),
+    st.integers(min_value=1, max_value=30),
+)
+def test_a_column_of_texts_holds_them_in_their_order_whatever_a_chunk_holds(
+    texts, most
+):
+    encoded = [text.encode() for text in texts]
+    column = arrow.texts_of(encoded, most)
+    column.validate(full=True)
+    assert column.to_pylist() == texts
+    sizes = [
+        len(b"".join(one.encode() for one in part.to_pylist()))
+        for part in column.chunks
+    ]
+    alone = max(map(len, encoded), default=0)
+    assert all(size <= max(most, alone) for size in sizes)

@@ -18,7 +18,7 @@ import orjson
 import pyarrow as pa
 import xxhash
 
-from journeyport.arrow import TYPES, schema_of, shape
+from journeyport.arrow import TYPES, schema_of, shape, texts_of
 from journeyport.clock import Clock
 from journeyport.extract.policy import FieldPolicy
 from journeyport.lake import Lake
@@ -274,7 +274,7 @@ class DayStore:
             "status": pa.array(statuses, pa.string()),
             "content_hash": pa.array(hashes, pa.string()),
             "policy_hash": pa.repeat(self._to.policy.hash, len(versions)),
-            "payload": pa.array(payloads, pa.binary()).cast(pa.string()),
+            "payload": texts_of(payloads),
             "fits": pa.array([fitted if fit else None for fit in fits], pa.string()),
             "is_deleted": pa.repeat(False, len(versions)),
             "_extracted_at": _instants(landed),

@@ -201,10 +201,13 @@ def documents(
             continue
         order = _in_order(workspace, whole)
         step = max(1, min(batch, len(whole) * _PAYLOADS // max(1, whole.nbytes)))
+        # In one piece before parts of it are picked: each picking would make it one.
+        payloads = whole.column("payload").combine_chunks()
+        del whole
         for start in range(0, len(order), step):
             part = order.slice(start, step)
-            payloads = whole.column("payload").take(part.column("place"))
-            yield part.append_column("payload", payloads)
+            picked = payloads.take(part.column("place").combine_chunks())
+            yield part.append_column("payload", picked)
 
 
 def _in_order(workspace: Workspace, whole: pa.Table) -> pa.Table:
