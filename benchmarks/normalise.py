@@ -5,9 +5,11 @@
 
 Sides, each a process of its own, run in turn:
 
-- journeyport: pages -> landed raw (versions, hashes, field policy) -> every daily table
-  with row hashes, nested extras, value cleaning and rejects
-- tables: the same from landed raw on
+- pages: raw pages -> every daily table with row hashes, nested extras, value cleaning
+  and rejects, each document screened; nothing is landed
+- tables: the same from landed raw, whose documents were screened at landing
+- journeyport: what an export does: pages -> landed raw (versions, hashes, field policy,
+  watch-list) -> the tables from there
 - floor: DuckDB, one thread, reads one document per line and writes one nested Parquet
 - floor_threads: the same with DuckDB's own choice of threads, which costs more CPU
 - json_normalize, dlt: what people would use instead, in an environment of their own
@@ -32,11 +34,27 @@ import venv
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DAY = date(2026, 3, 5)
 ACCOUNT = "ABCDEF"
+TIMEZONE = "America/New_York"
+STRENGTHS = {"accountIds": "VERY_STRONG", "emailAddresses": "STRONG"}
 PEERS = ("dlt[filesystem]>=1.30", "pandas>=3", "pyarrow>=26", "xxhash")
-SIDES = ("floor", "floor_threads", "journeyport", "tables", "json_normalize", "dlt")
+SIDES = (
+    "floor",
+    "floor_threads",
+    "pages",
+    "tables",
+    "journeyport",
+    "json_normalize",
+    "dlt",
+)
+PAGES = 1 << 20
+"""Bytes read of the pages at once: some are longer than what a file reads by itself."""
 ENVIRONMENT = Path(
     os.environ.get(
         "JOURNEYPORT_BENCH_ENV", tempfile.gettempdir() + "/journeyport-bench"
@@ -47,8 +65,9 @@ OURS = ["journeyport.normalise", "journeyport.extract.documents"]
 LIBRARIES = {
     "floor": ["duckdb", "journeyport.normalise"],
     "floor_threads": ["duckdb", "journeyport.normalise"],
-    "journeyport": OURS,
+    "pages": OURS,
     "tables": OURS,
+    "journeyport": OURS,
     "json_normalize": ["pandas", "pyarrow.parquet"],
     "dlt": ["dlt", "dlt.destinations", "pyarrow.parquet"],
 }
@@ -209,11 +228,62 @@ def land(folder: Path, out: Path) -> None:
     )
     store = DayStore(storing, DAY)
     pending: list[dict] = []
-    with (folder / "pages.ndjson").open("rb") as pages:
+    with (folder / "pages.ndjson").open("rb", PAGES) as pages:
         for line in pages:
             store.add(read_answer(line).rows, pending)
     store.flush(pending)
     state.close()
+
+
+def run_pages(folder: Path, out: Path) -> None:
+    """Pages to the tables, as many documents at once as an export takes."""
+    from journeyport.lake import Lake
+    from journeyport.normalise import day
+    from journeyport.normalise.documents import Rules
+
+    rules, progress = Rules(ACCOUNT, "US", TIMEZONE, STRENGTHS), day.Progress()
+    documents = _screened(folder)
+    with Lake(out).day_writer(ACCOUNT, DAY) as writer:
+        for start in range(0, len(documents), day.BATCH):
+            part = documents.slice(start, day.BATCH)
+            day.write_part(writer, rules, DAY, part, progress)
+        writer.commit(run_id="bench", facts={})
+    if progress.rejects:
+        sys.exit(f"{len(progress.rejects)} documents were rejected")
+
+
+def _screened(folder: Path) -> "pa.Table":
+    """Documents as raw has them, in the order of their ids; each is screened."""
+    import pyarrow as pa
+
+    from journeyport.arrow import shape as raw_of
+    from journeyport.arrow import texts_of
+    from journeyport.shape import name
+    from journeyport.tables import RAW_ENGAGEMENTS
+    from journeyport.wire import read_answer
+
+    fits = name()
+    keys, starts, bodies, fitting = [], [], [], []
+    with (folder / "pages.ndjson").open("rb", PAGES) as pages:
+        for line in pages:
+            for row in read_answer(line).rows:
+                keys.append(row.id)
+                starts.append(row.start)
+                bodies.append(row.body)
+                fitting.append(None if row.fitting is None else fits)
+    columns = {
+        "account_id": pa.repeat(ACCOUNT, len(keys)),
+        "engagement_id": keys,
+        "start_date": pa.array(starts, pa.timestamp("us", "UTC")),
+        "content_hash": pa.repeat("", len(keys)),
+        "policy_hash": pa.repeat("", len(keys)),
+        "payload": texts_of(bodies),
+        "fits": pa.array(fitting, pa.string()),
+        "is_deleted": pa.repeat(False, len(keys)),
+        "_extracted_at": pa.repeat(datetime.now(UTC), len(keys)),
+        "_run_id": pa.repeat("bench", len(keys)),
+    }
+    return raw_of(RAW_ENGAGEMENTS, pa.table(columns)).sort_by("engagement_id")
 
 
 def run_tables(_folder: Path, out: Path) -> None:
@@ -221,10 +291,9 @@ def run_tables(_folder: Path, out: Path) -> None:
     from journeyport import normalise
     from journeyport.lake import Lake
 
-    rules = normalise.AccountRules(ACCOUNT, timezone="America/New_York")
-    strengths = {"accountIds": "VERY_STRONG", "emailAddresses": "STRONG"}
+    rules = normalise.AccountRules(ACCOUNT, timezone=TIMEZONE)
     report = normalise.conform_day(
-        Lake(out), rules, DAY, run_id="bench", strengths=strengths
+        Lake(out), rules, DAY, run_id="bench", strengths=STRENGTHS
     )
     if report.rejects:
         sys.exit(f"{len(report.rejects)} documents were rejected")
@@ -293,7 +362,7 @@ def run_dlt(folder: Path, out: Path) -> None:
 
     @dlt.resource(name="engagements")
     def engagements() -> Iterator[list[dict]]:
-        with (folder / "pages.ndjson").open("rb") as pages:
+        with (folder / "pages.ndjson").open("rb", PAGES) as pages:
             for line in pages:
                 yield json.loads(line)["engagements"]
 
@@ -352,7 +421,7 @@ def checksums(side: str, folder: Path, out: Path) -> dict[str, int]:
 def _values(side: str, out: Path, table: str, column: str, path: str) -> list:
     import pyarrow.dataset as ds
 
-    if side in {"journeyport", "tables"}:
+    if side in {"pages", "tables", "journeyport"}:
         place, name = out / table, column
     elif side == "json_normalize":
         place, name = out / f"{table}.parquet", path or "0"

@@ -101,7 +101,9 @@ class DayReport:
 
 
 @dataclass
-class _Progress:
+class Progress:
+    """What has come of a day's documents so far."""
+
     documents: int = 0
     rejects: list[Reject] = field(default_factory=list)
     drift: Counter[str] = field(default_factory=Counter)
@@ -167,12 +169,12 @@ def _conform(  # noqa: PLR0917 - the doors above name them
     policy: str,
     batch: int,
 ) -> DayReport:
-    progress, digest = _Progress(), hashlib.sha256()
+    progress, digest = Progress(), hashlib.sha256()
     stale = tuple(_reasons(lake, rules, day))
     with lake.day_writer(rules.account_id, day) as writer:
         for part in documents(lake, workspace, rules.account_id, day, batch):
             digest.update(fingerprint(part))
-            _write(writer, rules, day, part, progress)
+            write_part(writer, rules, day, part, progress)
         drift = dict(sorted(progress.drift.items()))
         facts = facts_of(rules, policy) | {
             "raw_fingerprint": digest.hexdigest(),
@@ -205,13 +207,22 @@ def facts_of(rules: Rules, policy: str) -> dict[str, object]:
     }
 
 
-def _write(
+def write_part(
     writer: DayWriter,
     rules: Rules,
     day: date,
     part: pa.Table,
-    progress: _Progress,
+    progress: Progress,
 ) -> None:
+    """Write some documents' rows to all daily tables.
+
+    Args:
+        writer: of that day.
+        rules: the account's.
+        day: the UTC day.
+        part: rows of raw in the order of their ids, behind those of parts before.
+        progress: what is counted and rejected goes there.
+    """
     progress.documents += len(part)
     # What moved to another day stands there, and not as deleted here.
     moved = pc.fill_null(
