@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nights import FIRST, World, assert_equal, delivered
+from target import Target
 
 from journeyport import warehouse
 from journeyport.lake import Lake
@@ -104,8 +105,6 @@ def fresh(first_world: World, tables: Iterable[str]):
 
 
 def copies(folder: Path, loaded_file: Path, stack, copy_database):
-    from conftest import Target
-
     (folder / "home").mkdir()
     shutil.copy(loaded_file, folder / "home")
     url = f"duckdb:///{folder}/home/{loaded_file.name}"

@@ -5,6 +5,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 from nights import COUNTS, FIRST, World, assert_equal, fill
+from target import Target
 
 from journeyport import warehouse
 from journeyport.errors import AccessError
@@ -169,6 +170,4 @@ def test_the_loader_loads_and_the_reader_only_reads(roles, world):
 
 
 def warehouse_of(url: sa.URL):
-    from conftest import Target
-
     return Target("postgresql", url.render_as_string(hide_password=False))
