@@ -242,48 +242,47 @@ def run_pages(folder: Path, out: Path) -> None:
     from journeyport.normalise.documents import Rules
 
     rules, progress = Rules(ACCOUNT, "US", TIMEZONE, STRENGTHS), day.Progress()
-    documents = _screened(folder)
     with Lake(out).day_writer(ACCOUNT, DAY) as writer:
-        for start in range(0, len(documents), day.BATCH):
-            part = documents.slice(start, day.BATCH)
+        for part in _in_order(folder, day.BATCH):
             day.write_part(writer, rules, DAY, part, progress)
         writer.commit(run_id="bench", facts={})
     if progress.rejects:
         sys.exit(f"{len(progress.rejects)} documents were rejected")
 
 
-def _screened(folder: Path) -> "pa.Table":
-    """Documents as raw has them, in the order of their ids; each is screened."""
+def _in_order(folder: Path, batch: int) -> "Iterator[pa.Table]":
+    """Documents in the order of their ids, none of them screened yet."""
+    import msgspec
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    from journeyport.arrow import shape as raw_of
     from journeyport.arrow import texts_of
-    from journeyport.shape import name
-    from journeyport.tables import RAW_ENGAGEMENTS
-    from journeyport.wire import read_answer
 
-    fits = name()
-    keys, starts, bodies, fitting = [], [], [], []
+    page = msgspec.defstruct("Page", [("engagements", list[msgspec.Raw])])
+    pages_of = msgspec.json.Decoder(page)
+    heads_of = msgspec.json.Decoder(msgspec.defstruct("Head", [("id", str)]))
+    keys, bodies = [], []
     with (folder / "pages.ndjson").open("rb", PAGES) as pages:
         for line in pages:
-            for row in read_answer(line).rows:
-                keys.append(row.id)
-                starts.append(row.start)
-                bodies.append(row.body)
-                fitting.append(None if row.fitting is None else fits)
-    columns = {
-        "account_id": pa.repeat(ACCOUNT, len(keys)),
-        "engagement_id": keys,
-        "start_date": pa.array(starts, pa.timestamp("us", "UTC")),
-        "content_hash": pa.repeat("", len(keys)),
-        "policy_hash": pa.repeat("", len(keys)),
-        "payload": texts_of(bodies),
-        "fits": pa.array(fitting, pa.string()),
-        "is_deleted": pa.repeat(False, len(keys)),
-        "_extracted_at": pa.repeat(datetime.now(UTC), len(keys)),
-        "_run_id": pa.repeat("bench", len(keys)),
-    }
-    return raw_of(RAW_ENGAGEMENTS, pa.table(columns)).sort_by("engagement_id")
+            found = pages_of.decode(line).engagements
+            keys += [heads_of.decode(one).id for one in found]
+            bodies += [bytes(one) for one in found]
+    ids, texts = pa.array(keys, pa.string()), texts_of(bodies).combine_chunks()
+    order = pc.sort_indices(ids)
+    del keys, bodies
+    now = pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC"))
+    for start in range(0, len(order), batch):
+        part = order.slice(start, batch)
+        columns = {
+            "engagement_id": ids.take(part),
+            "payload": texts.take(part),
+            "fits": pa.nulls(len(part), pa.string()),
+            "is_deleted": pa.repeat(False, len(part)),
+            "deleted_reason": pa.nulls(len(part), pa.string()),
+            "_extracted_at": pa.repeat(now, len(part)),
+            "_run_id": pa.repeat("bench", len(part)),
+        }
+        yield pa.table(columns)
 
 
 def run_tables(_folder: Path, out: Path) -> None:

@@ -54,8 +54,8 @@ def parse(
     """
     sure = pc.and_(pc.equal(fits, name()).fill_null(False), payloads.is_valid())
     rest = pc.indices_nonzero(pc.invert(sure))
-    texts = zip(rest.to_pylist(), views(payloads.take(rest)), strict=True)
-    seen = screen(texts, account_id)
+    left = payloads if len(rest) == len(payloads) else payloads.take(rest)
+    seen = screen(zip(rest.to_pylist(), views(left), strict=True), account_id)
     made = _Fields(seen, payloads)
     if made.odd:
         # Texts that are no instants, keys that came twice: where they stand is known
