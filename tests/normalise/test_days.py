@@ -81,12 +81,19 @@ def test_other_rules_make_a_day_stale(bench, rules, strengths, why):
     assert stale == {bench.day: [why]}
 
 
-def test_new_value_rules_make_a_day_stale(bench, monkeypatch):
+@pytest.mark.parametrize(
+    ("rules", "why"),
+    [
+        ("NORMALISER_VERSION", "normaliser_version changed"),
+        ("HASH_VERSION", "row_hash_version changed"),
+    ],
+)
+def test_new_rules_of_values_or_hashes_make_a_day_stale(bench, monkeypatch, rules, why):
     bench.land([BASE])
     bench.conform()
-    monkeypatch.setattr(day_module, "NORMALISER_VERSION", 2)
+    monkeypatch.setattr(day_module, rules, 99)
     stale = normalise.stale_days(bench.lake, RULES, STRENGTHS)
-    assert stale == {bench.day: ["normaliser_version changed"]}
+    assert stale == {bench.day: [why]}
 
 
 def test_agents_are_one_row_over_all_the_ids_they_go_by(bench):
