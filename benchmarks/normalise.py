@@ -251,32 +251,33 @@ def run_pages(folder: Path, out: Path) -> None:
 
 
 def _in_order(folder: Path, batch: int) -> "Iterator[pa.Table]":
-    """Documents in the order of their ids, none of them screened yet."""
-    import msgspec
+    """Documents in the order of their ids, each screened as its answer was read."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from journeyport.arrow import texts_of
+    from journeyport.shape import name
+    from journeyport.wire import read_answer
 
-    page = msgspec.defstruct("Page", [("engagements", list[msgspec.Raw])])
-    pages_of = msgspec.json.Decoder(page)
-    heads_of = msgspec.json.Decoder(msgspec.defstruct("Head", [("id", str)]))
-    keys, bodies = [], []
+    keys, bodies, fits = [], [], []
+    own = {None, ACCOUNT}
     with (folder / "pages.ndjson").open("rb", PAGES) as pages:
         for line in pages:
-            found = pages_of.decode(line).engagements
-            keys += [heads_of.decode(one).id for one in found]
-            bodies += [bytes(one) for one in found]
+            for row in read_answer(line).rows:
+                keys.append(row.id)
+                bodies.append(row.body)
+                fits.append(row.fitting is not None and row.account in own)
     ids, texts = pa.array(keys, pa.string()), texts_of(bodies).combine_chunks()
+    fitted = pc.if_else(pa.array(fits), name(), pa.scalar(None, pa.string()))
     order = pc.sort_indices(ids)
-    del keys, bodies
+    del keys, bodies, fits
     now = pa.scalar(datetime.now(UTC), pa.timestamp("us", "UTC"))
     for start in range(0, len(order), batch):
         part = order.slice(start, batch)
         columns = {
             "engagement_id": ids.take(part),
             "payload": texts.take(part),
-            "fits": pa.nulls(len(part), pa.string()),
+            "fits": fitted.take(part),
             "is_deleted": pa.repeat(False, len(part)),
             "deleted_reason": pa.nulls(len(part), pa.string()),
             "_extracted_at": pa.repeat(now, len(part)),
