@@ -87,7 +87,11 @@ def test_each_job_tells_one_paragraph_counts_and_its_rows(
     undone = crm_jobs.undo(place, run, plan_id=planned.plan_id, reason="rehearsal")
     assert undone.rows["JP_Engagement__c deleted"] == 2
     assert undone.rows["fields left to people"] == 1
-    assert {row["outcome"] for row in read(undone)} == {"taken back"}
+    kept = [row for row in read(undone) if row["outcome"] == "kept"]
+    assert [(row["record_id"], row["field"], row["reason"]) for row in kept] == [
+        (held["Id"], "JP_Last_Topic__c", "edited by people since")
+    ]
+    assert {row["outcome"] for row in read(undone)} == {"taken back", "kept"}
     for each in (*told, planned, first, second, drifted, undone):
         assert "\n" not in each.paragraph
         shown = f"{each.paragraph} {dict(each.rows)} {dict(each.facts)}"

@@ -1,5 +1,6 @@
 """Taking an apply back: people's edits stay, everything else is as before."""
 
+import csv
 import random
 from collections import Counter
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from journeyport import crm
+from journeyport.crm import planfile, rowsfile
 from journeyport.errors import StaleError, TransientError
 from journeyport.state import crm_plans as planned
 
@@ -243,9 +245,15 @@ def test_after_a_rehearsal_was_undone_the_next_apply_is_a_trial_again(
 def test_what_people_deleted_stays_deleted_after_an_undo(world, sandbox, pair):
     world.deliver()
     sandbox.remove("JP_Engagement__c", engagement_of(sandbox, 1)["Id"])
-    report = world.undo(newest(world))
+    undone = newest(world)
+    report = world.undo(undone)
     assert report.kept == {("JP_Engagement__c", "deleted in the CRM"): 1}
     assert report.deleted == {"JP_Engagement__c": 1}
+    path = rowsfile.path_of(planfile.load(world.config.plan_dir, undone))
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        engagements = [r for r in csv.DictReader(file) if r["object"] != "Contact"]
+    ends = {(row["outcome"], row["reason"]) for row in engagements}
+    assert ends == {("kept", "deleted in the CRM"), ("taken back", "")}
     world.deliver()
     assert engagement_of(sandbox, 1) is None
     assert engagement_of(sandbox, 2)

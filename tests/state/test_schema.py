@@ -10,6 +10,7 @@ from journeyport.state.store import SCHEMA_VERSION
 FIRST = (
     "ALTER TABLE crm_suppressions DROP COLUMN identity_version",
     "ALTER TABLE crm_ledger ADD COLUMN is_ours BOOLEAN",
+    "ALTER TABLE crm_writes DROP COLUMN kept",
     "DROP TABLE alerts",
     "UPDATE schema_version SET version = 1",
     "INSERT INTO crm_suppressions VALUES ('ABCDEF:c1', 'dpo', 'objected', 0)",

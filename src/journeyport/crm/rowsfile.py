@@ -68,13 +68,15 @@ def _lines(plan: Plan, state: State) -> Iterator[list[str]]:
     was_tried = bool(done) or _is_over(state, plan.plan_id)
     refused = _refused(state) if was_tried else {}
     for action in plan.actions:
-        outcome, reason = _outcome(action, done.get(action.number), refused)
         write = done.get(action.number)
+        outcome, reason = _outcome(action, write, refused)
         record_id = action.record_id or (write.record_id if write else "")
         what = "make" if action.creates else "change"
         first = [action.object_name, what, action.key, record_id]
         for name, before, after in _fields(action):
-            yield [*first, name, _cell(before), _cell(after), outcome, reason]
+            why = write.kept.get(name, write.kept.get("")) if write else None
+            became = (outcome, reason) if why is None else ("kept", why)
+            yield [*first, name, _cell(before), _cell(after), *became]
     for item in plan.foreseen:
         yield [
             *(item.object_name, "not sent", item.key, "", item.field, "", ""),

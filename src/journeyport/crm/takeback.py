@@ -49,6 +49,8 @@ class Undo:
     deleted: Counter[str] = field(default_factory=Counter)
     kept: Counter[tuple[str, str]] = field(default_factory=Counter)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
+    left: dict[int, dict[str, str]] = field(default_factory=dict)
+    """By action: the fields that stay as they are, and why; the empty name: all."""
     edits: int = 0
     is_whole: bool = True
 
@@ -57,6 +59,12 @@ def leave(work: Undo, rule: ObjectRule, why: str) -> None:
     """Leave a record as it is for now; the same undo may come back to it."""
     work.kept[(rule.name, why)] += 1
     work.is_whole = False
+
+
+def keep(work: Undo, rule: ObjectRule, action: Action, why: str) -> None:
+    """Leave a record as it is for good."""
+    work.kept[(rule.name, why)] += 1
+    work.left[action.number] = {"": why}
 
 
 def restore(work: Undo, rule: ObjectRule, items: Sequence[Item]) -> None:
@@ -172,7 +180,7 @@ def book(work: Undo, rule: ObjectRule, numbers: Sequence[int]) -> None:
     held = memory.ledger_of(work.state, org_id, rule.name, known)
     unsure = [replace(entry, record_hash="") for entry in held.values()]
     with work.state.write() as connection:
-        planned.undid(connection, work.plan.plan_id, list(numbers), at=now)
+        planned.undid(connection, work.plan.plan_id, list(numbers), work.left, at=now)
         memory.unbook(connection, org_id, rule.name, [a.key for a in begun])
         memory.book(connection, org_id, rule.name, unsure, run_id=work.run_id, at=now)
         if rule.is_customer:
@@ -206,7 +214,7 @@ def book_gone(
             told.append(replace(entry, standing=standing, moved_to=master))
     numbers = [action.number for action, *_ in gone]
     with work.state.write() as connection:
-        planned.undid(connection, work.plan.plan_id, numbers, at=now)
+        planned.undid(connection, work.plan.plan_id, numbers, work.left, at=now)
         memory.book(connection, org_id, rule.name, told, run_id=work.run_id, at=now)
         if rule.is_customer:
             closed = [(e.account_id, e.customer_id, None) for e in told]

@@ -28,6 +28,7 @@ from journeyport.crm.takeback import (
     book,
     book_gone,
     delete,
+    keep,
     leave,
     restore,
 )
@@ -44,6 +45,8 @@ TOUCHED = ("CreatedById", "LastModifiedById")
 LATER = "a later plan wrote them too: take that one back first"
 
 AGAIN = "made by the apply, and written by another plan too: people may have edited it"
+
+LOST = "the org no longer has the field, or hides it from this user"
 
 HIDDEN = "the org has no such object any longer, or this user may not see it"
 
@@ -165,12 +168,12 @@ def _object(work: Undo, rule: ObjectRule, left: Mapping[int, WriteRow]) -> None:
             work.deleted[rule.name] += 1  # by an undo that broke off before it heard
             settled.append(action.number)
         elif now is None or now.is_deleted:
-            work.kept[(rule.name, "deleted in the CRM")] += 1
+            keep(work, rule, action, "deleted in the CRM")
             gone.append((action, write.record_id, now))
         elif write.was_created:
             why = _why_kept(work, shape, action, now, parents)
             if why:
-                work.kept[(rule.name, why)] += 1
+                keep(work, rule, action, why)
                 settled.append(action.number)
             else:
                 record = Write(action.number, action.key, write.record_id, {})
@@ -245,12 +248,16 @@ def _back(
 ) -> dict[str, Value]:
     """The fields to bring back: those that still hold our value."""
     values: dict[str, Value] = {}
-    for name in _written_names(shape, action):
+    names = _written_names(shape, action)
+    theirs = {n: LOST for n in (*action.after, *action.parents) if n not in names}
+    for name in names:
         before = action.before.get(name)
         if _holds_ours(shape, action, name, now, parents):
             values[name] = before
         elif not same(shape.fields[name], now.values.get(name), before):
             work.edits += 1
+            theirs[name] = "edited by people since"
+    work.left[action.number] = theirs
     return values
 
 

@@ -3,7 +3,7 @@
 Field values are in the plans' files only. The ledger of what the CRM holds is in `crm`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -37,6 +37,7 @@ _writes = sa.Table(
     sa.Column("was_created", sa.Boolean, nullable=False),
     sa.Column("written_at", Instant, nullable=False),
     sa.Column("undone_at", Instant),
+    sa.Column("kept", sa.JSON),
 )
 
 _deletions = sa.Table(
@@ -91,13 +92,24 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class WriteRow:
-    """One accepted action of a plan."""
+    """One accepted action of a plan.
+
+    Attributes:
+        number: of the action.
+        record_id: the record written.
+        was_created: the action made it.
+        written_at: when.
+        undone_at: when an undo was done with it; None: none was.
+        kept: what that undo left as it was, and why, by field; under the empty name
+            the whole record.
+    """
 
     number: int
     record_id: str
     was_created: bool
     written_at: datetime
     undone_at: datetime | None
+    kept: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -150,6 +162,7 @@ def wrote(
                 "was_created": created,
                 "written_at": at,
                 "undone_at": None,
+                "kept": None,
             }
             for number, record_id, created in rows
         ],
@@ -164,15 +177,39 @@ def writes(state: State, plan_id: str) -> dict[int, WriteRow]:
         _writes.c.was_created,
         _writes.c.written_at,
         _writes.c.undone_at,
+        _writes.c.kept,
     ).where(_writes.c.plan_id == plan_id)
     with state.read() as connection:
-        return {row[0]: WriteRow(*row) for row in connection.execute(query)}
+        return {
+            row[0]: WriteRow(*row[:5], row[5] or {})
+            for row in connection.execute(query)
+        }
 
 
 def undid(
-    connection: sa.Connection, plan_id: str, numbers: Sequence[int], *, at: datetime
+    connection: sa.Connection,
+    plan_id: str,
+    numbers: Sequence[int],
+    kept: Mapping[int, Mapping[str, str]],
+    *,
+    at: datetime,
 ) -> None:
-    """Mark actions of a plan as taken back."""
+    """Mark actions of a plan as taken back, but for what of them was kept."""
+    left = [
+        {"of_number": number, "left": dict(kept[number])}
+        for number in numbers
+        if kept.get(number)
+    ]
+    if left:
+        connection.execute(
+            _writes.update()
+            .where(
+                _writes.c.plan_id == plan_id,
+                _writes.c.number == sa.bindparam("of_number"),
+            )
+            .values(kept=sa.bindparam("left")),
+            left,
+        )
     for start in range(0, len(numbers), _IN):
         connection.execute(
             _writes.update()

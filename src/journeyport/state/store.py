@@ -26,6 +26,7 @@ MIGRATIONS: tuple[Mapping[str, str], ...] = (
         "crm_suppressions": "ADD COLUMN identity_version INTEGER",
         "crm_ledger": "DROP COLUMN is_ours",
     },
+    {"crm_writes": "ADD COLUMN kept JSON"},
 )
 """How tables change from version n to n + 1, at index n - 1; new ones are just made."""
 
