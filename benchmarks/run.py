@@ -33,6 +33,7 @@ SIZES: dict[str, tuple[str, str]] = {
     ),
     "operating": ("--runs 1 --days 3 --engagements 300", "--runs 5"),
     "service": ("--many 50000", "--many 1000000"),
+    "snapshots": ("--days 20 --engagements 20000", ""),
     "warehouse": (
         "--base 200000 --rows 40000 --runs 3",
         "--base 5000000 --rows 1000000 --runs 5",

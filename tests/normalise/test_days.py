@@ -96,55 +96,6 @@ def test_new_rules_of_values_or_hashes_make_a_day_stale(bench, monkeypatch, rule
     assert stale == {bench.day: [why]}
 
 
-def test_agents_are_one_row_over_all_the_ids_they_go_by(bench):
-    agent = {"type": "AGENT", "id": "AG-1", "agentDisplayName": "Ann", "extension": "5"}
-    bench.land(
-        [
-            BASE | {"participants": [agent, {"type": "EXTERNAL", "id": "x"}]},
-            BASE
-            | {
-                "id": "f",
-                "startDate": "2026-03-05T11:00:00Z",
-                "queues": [{"queueId": "Q1", "agentId": "ag-1", "queueName": "Old"}],
-                "transfers": [
-                    {
-                        "initiatingAgentId": "ag-2",
-                        "queueId": "q1",
-                        "queueName": "New",
-                        "destinationAgentId": "AG-1",
-                        "destinationAgentName": "Ann L",
-                        "fallbackQueueId": "q9",
-                    }
-                ],
-                "agentNotes": [{"createdBy": {"id": "ag-3", "name": "Cy"}}],
-            },
-        ]
-    )
-    bench.conform()
-    made = normalise.conform_snapshots(bench.lake, ["ABCDEF"], run_id="r")
-    agents = bench.lake.read_snapshot("agents").to_pylist()
-    assert [(a["agent_id"], a["display_name"]) for a in agents] == [
-        ("ag-1", "Ann L"),
-        ("ag-2", None),
-        ("ag-3", "Cy"),
-    ]
-    assert [a["engagement_count"] for a in agents] == [2, 1, 1]
-    assert agents[0]["extension"] == "5"
-    queues = bench.lake.read_snapshot("queues").to_pylist()
-    assert [(q["queue_id"], q["engagement_count"]) for q in queues] == [
-        ("q1", 1),
-        ("q9", 0),
-    ]
-    assert made["agents"].changed
-    again = normalise.conform_snapshots(bench.lake, ["ABCDEF"], run_id="s")
-    assert not any(manifest.changed for manifest in again.values())
-
-
-def test_snapshots_of_an_account_without_days_are_empty(bench):
-    normalise.conform_snapshots(bench.lake, ["ABCDEF"], run_id="r")
-    assert len(bench.lake.read_snapshot("agents")) == 0
-
-
 def test_the_line_a_command_ends_with_says_which_days_were_stale_and_why(bench):
     bench.land([BASE])
     first, again = bench.conform(), bench.conform()

@@ -4,6 +4,7 @@
     <table>/account=A/day=D/part-0.parquet                   daily
     <table>/part-0.parquet                                   snapshot, operations
     _manifests/account=A/day=D.json, _manifests/<table>.json
+    _sightings/account=A/<month>.parquet                     `normalise`'s own
 
 Readable as it stands by DuckDB, pandas, polars and Spark. The same rows give the same
 bytes, and a file whose content did not change is not touched. What the rows mean is

@@ -1,104 +1,75 @@
 """Agents and queues, as all engagements together show them."""
 
 from collections.abc import Iterable
-from datetime import date
 
-import duckdb
 import pyarrow as pa
-import pyarrow.dataset as ds
 
-from journeyport.arrow import conform, schema_of
+from journeyport.arrow import conform
 from journeyport.lake import Lake, Manifest
+from journeyport.normalise.sightings import (
+    AGENT,
+    GROUPS,
+    QUEUE,
+    SCHEMA,
+    TOGETHER,
+    answer,
+    sightings,
+)
 from journeyport.normalise.versions import Workspace
 from journeyport.tables import AGENTS, BY_NAME, QUEUES
 
-_READ = ("participants", "queue_segments", "transfers", "agent_notes")
-
-_SEEN = "account_id, engagement_id, start_date"
-
 _AGENTS = f"""
-WITH sighted AS (
-    SELECT {_SEEN}, participant_id AS id, agent_display_name AS name, extension
-    FROM participants WHERE role IN ('AGENT', 'SUPERVISOR')
-    UNION ALL SELECT {_SEEN}, agent_id, NULL, NULL FROM queue_segments
-    UNION ALL SELECT {_SEEN}, initiating_agent_id, NULL, NULL FROM transfers
-    UNION ALL SELECT {_SEEN}, destination_agent_id, destination_agent_name, NULL
-    FROM transfers
-    UNION ALL SELECT {_SEEN}, created_by_id, created_by_name, NULL FROM agent_notes
-    UNION ALL SELECT {_SEEN}, updated_by_id, updated_by_name, NULL FROM agent_notes
-)
-SELECT account_id, lower(trim(id)) AS agent_id,
-    max({{'at': start_date, 'of': engagement_id, 'is': name}})
-        FILTER (name IS NOT NULL)['is'] AS display_name,
-    max({{'at': start_date, 'of': engagement_id, 'is': extension}})
-        FILTER (extension IS NOT NULL)['is'] AS extension,
-    min(start_date) AS first_seen_at, max(start_date) AS last_seen_at,
-    count(DISTINCT engagement_id) AS engagement_count
-FROM sighted WHERE trim(id) <> '' GROUP BY ALL
+SELECT id AS agent_id, name['is'] AS display_name, extension['is'] AS extension,
+    first_seen_at, last_seen_at, engagements AS engagement_count
+FROM seen WHERE kind = '{AGENT}'
 """  # noqa: S608 - constants only
 
 _QUEUES = f"""
-WITH sighted AS (
-    SELECT {_SEEN}, queue_id AS id, queue_name AS name, true AS entered
-    FROM queue_segments
-    UNION ALL SELECT {_SEEN}, queue_id, queue_name, false FROM transfers
-    UNION ALL SELECT {_SEEN}, fallback_queue_id, NULL, false FROM transfers
-)
-SELECT account_id, lower(trim(id)) AS queue_id,
-    max({{'at': start_date, 'of': engagement_id, 'is': name}})
-        FILTER (name IS NOT NULL)['is'] AS queue_name,
-    min(start_date) AS first_seen_at, max(start_date) AS last_seen_at,
-    count(DISTINCT engagement_id) FILTER (entered) AS engagement_count
-FROM sighted WHERE trim(id) <> '' GROUP BY ALL
+SELECT id AS queue_id, name['is'] AS queue_name,
+    first_seen_at, last_seen_at, engagements AS engagement_count
+FROM seen WHERE kind = '{QUEUE}'
 """  # noqa: S608 - constants only
 
 
 def conform_snapshots(
-    lake: Lake, accounts: Iterable[str], *, run_id: str
+    lake: Lake, accounts: Iterable[str], *, run_id: str, groups: int = GROUPS
 ) -> dict[str, Manifest]:
     """Write `agents` and `queues` from the daily tables of these accounts.
 
-    Accounts left out keep the rows they have.
+    Accounts left out keep the rows they have. Only days that changed since the last
+    time are read, so many row groups of a day's longest table at once.
     """
     named = sorted(set(accounts))
+    queries = ((AGENTS, _AGENTS), (QUEUES, _QUEUES))
+    made: dict[str, list[pa.Table]] = {table.name: [] for table, _ in queries}
     with Workspace() as workspace:
-        connection = workspace.connection
-        for table in _READ:
-            _register(lake, connection, table, named)
-        return {
-            table.name: _written(lake, connection, table.name, query, named, run_id)
-            for table, query in ((AGENTS, _AGENTS), (QUEUES, _QUEUES))
-        }
+        for account in named:
+            seen = _seen(lake, workspace, account, groups)
+            for table, query in queries:
+                rows = answer(workspace, query, {"seen": seen})
+                whose = pa.repeat(pa.scalar(account), len(rows))
+                made[table.name].append(rows.append_column("account_id", whose))
+    return {
+        name: _written(lake, name, parts, named, run_id) for name, parts in made.items()
+    }
 
 
-def _register(
-    lake: Lake, connection: duckdb.DuckDBPyConnection, table: str, accounts: list[str]
-) -> None:
-    """Name the accounts' rows of all days; they are read while they are asked for."""
-    places = [
-        lake.files.place(path)
-        for path in lake.paths(table, date.min, date.max, accounts)
+def _seen(lake: Lake, workspace: Workspace, account: str, groups: int) -> pa.Table:
+    """One row per agent and queue of the account, over all its days."""
+    months = [
+        answer(workspace, TOGETHER, {"seen": month})
+        for month in sightings(lake, workspace, account, groups)
     ]
-    schema = schema_of(BY_NAME[table])
-    found = (
-        ds.dataset(places, schema, filesystem=lake.files.filesystem, format="parquet")
-        if places
-        else schema.empty_table()
-    )
-    connection.register(table, found)
+    whole = pa.concat_tables(months) if months else SCHEMA.empty_table()
+    return answer(workspace, TOGETHER, {"seen": whole})
 
 
-def _written(  # noqa: PLR0917 - one step of the loop above
-    lake: Lake,
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    query: str,
-    accounts: list[str],
-    run_id: str,
+def _written(
+    lake: Lake, table: str, made: list[pa.Table], accounts: list[str], run_id: str
 ) -> Manifest:
-    found = connection.execute(query).to_arrow_table()
+    declared = BY_NAME[table]
     held = lake.read_snapshot(table)
     mine = pa.compute.is_in(held.column("account_id"), pa.array(accounts, pa.string()))
     others = held.filter(pa.compute.invert(mine))
-    made = conform(BY_NAME[table], found)
-    return lake.write_snapshot(table, pa.concat_tables([others, made]), run_id=run_id)
+    parts = [others, *(conform(declared, rows) for rows in made)]
+    return lake.write_snapshot(table, pa.concat_tables(parts), run_id=run_id)
