@@ -17,6 +17,7 @@ from journeyport.deployment import Deployment
 from journeyport.errors import ArgumentError
 from journeyport.lake import Lake
 from journeyport.schema import Layout
+from journeyport.session import open_session
 from journeyport.tables import TABLES
 
 Day = date | str
@@ -73,8 +74,7 @@ def query(sql: str, *, lake: Place | None = None) -> pa.Table:
     Raises:
         ArgumentError: DuckDB does not understand it; its own words are in the message.
     """
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with open_session() as connection:
         opened(lake).create_views(connection)
         try:
             return connection.execute(sql).to_arrow_table()
@@ -118,8 +118,7 @@ def profile(
     quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in named)
     where.append(f"account_id IN ({quoted})" if named else "false")
     chosen = " AND ".join(where)
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with open_session() as connection:
         place.create_views(connection)
         of_engagement = chosen.replace("account_id", "e.account_id")
         of_engagement = of_engagement.replace('"day"', 'e."day"')

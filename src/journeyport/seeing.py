@@ -10,10 +10,10 @@ from datetime import date, timedelta
 from statistics import median
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from journeyport.lake import Lake
+from journeyport.session import open_session
 from journeyport.state import State, drift, rejects, windows
 
 HOURS = 24
@@ -164,7 +164,7 @@ def _days(
 
 def _ask(sql: str, **tables: pa.Table) -> list[tuple[Any, ...]]:
     views: Mapping[str, pa.Table] = tables
-    with duckdb.connect() as connection:
+    with open_session() as connection:
         for name, data in views.items():
             connection.register(name, data)
         return connection.execute(sql).fetchall()

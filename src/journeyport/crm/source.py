@@ -25,6 +25,7 @@ from journeyport.crm.values import UnfitError, written
 from journeyport.errors import SettingsError
 from journeyport.lake import Lake
 from journeyport.schema import Layout
+from journeyport.session import open_session
 from journeyport.tables import BY_NAME
 
 
@@ -403,10 +404,9 @@ def _names(connection: duckdb.DuckDBPyConnection, source: str) -> set[str]:
 
 
 def _connection() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(
-        config={"enable_external_access": False, "python_enable_replacements": False}
+    connection = open_session(
+        enable_external_access=False, python_enable_replacements=False
     )
-    connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET lock_configuration = true")
     return connection
 

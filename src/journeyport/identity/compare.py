@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
@@ -22,6 +21,7 @@ from journeyport.identity.config import STRENGTHS
 from journeyport.identity.explain import known_identifiers, meant
 from journeyport.identity.history import Identifier
 from journeyport.lake import Lake
+from journeyport.session import open_session
 
 Ask = Callable[[str, str], Mapping[str, Collection[str]]]
 """From a type and a value to the values linked with it, by type, as the source has
@@ -239,7 +239,7 @@ class _Source:
                 "text": pa.array([text for _, text in wanted], pa.string()),
             }
         )
-        with duckdb.connect() as connection:
+        with open_session() as connection:
             self._lake.create_views(connection)
             connection.register("asked", asked)
             return connection.execute(

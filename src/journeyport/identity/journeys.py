@@ -4,8 +4,9 @@ Which engagement is whose was decided before; here is only sequence, gaps, episo
 channel switches.
 """
 
-import duckdb
 import pyarrow as pa
+
+from journeyport.session import open_session
 
 _ENGAGEMENTS = """
 WITH placed AS (
@@ -71,8 +72,7 @@ def journeys(
         customers: rows of `customers`.
         gap_hours: from this silence on, a new episode.
     """
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with open_session() as connection:
         connection.register("engagements", engagements)
         connection.register("resolved", resolved)
         connection.register("customers", customers)

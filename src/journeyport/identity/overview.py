@@ -6,11 +6,10 @@ Identifiers are masked: what is answered here may be shown in a UI or a log.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import duckdb
-
 from journeyport.identity.config import IdentityConfig
 from journeyport.identity.report import counts
 from journeyport.lake import Lake
+from journeyport.session import open_session
 
 _TABLES = (
     "engagement_customers",
@@ -101,7 +100,7 @@ class Overview:
 
 def overview(lake: Lake, account: str, *, most: int = 10) -> Overview:
     """What the published tables say of an account."""
-    with duckdb.connect() as connection:
+    with open_session() as connection:
         for name in ("customers", "customer_identifiers"):
             connection.register(name, lake.read(name, accounts=[account]))
         sizes = connection.execute(
@@ -135,7 +134,7 @@ def mask(value: str) -> str:
 
 def broken_laws(lake: Lake, config: IdentityConfig) -> dict[str, int]:
     """The laws that the published tables break, and how often; empty: none."""
-    with duckdb.connect() as connection:
+    with open_session() as connection:
         for name in _TABLES:
             connection.register(name, lake.read_snapshot(name))
         kinds = connection.execute(

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import duckdb
 import pyarrow as pa
 import xxhash
 
 from journeyport.arrow import empty
 from journeyport.identity.config import IdentityConfig
 from journeyport.lake import Lake
+from journeyport.session import open_session
 from journeyport.tables import BY_NAME, IDENTIFIER_TYPES
 
 _ENGAGEMENTS = """
@@ -109,8 +109,7 @@ def read_documents(
 
     An engagement whose start moved to another day counts once, as changed last.
     """
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with open_session() as connection:
         for name, (table, columns) in _NEEDED.items():
             data = (
                 lake.read(table, accounts=[account], columns=columns)

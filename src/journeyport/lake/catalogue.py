@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from journeyport.arrow import schema_of
 from journeyport.lake.files import Files
 from journeyport.schema import Kind, Layout, Table
+from journeyport.session import open_session
 from journeyport.tables import (
     ENGAGEMENT_CUSTOMERS,
     ENGAGEMENTS,
@@ -53,7 +54,7 @@ def write_catalogue(path: Path, files: Files) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     aside = path.with_name(f".{path.name}.tmp")
     aside.unlink(missing_ok=True)
-    with duckdb.connect(str(aside)) as connection:
+    with open_session(aside) as connection:
         create_views(connection, files)
         for table in TABLES:
             text = table.description.replace("'", "''")

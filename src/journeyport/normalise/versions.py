@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from journeyport.lake import Lake
 from journeyport.normalise.ranges import ranges
+from journeyport.session import open_session
 
 _STATUS = {"CREATED": 0, "ACTIVE": 1, "COMPLETED": 2}
 _ARRAYS = (
@@ -185,10 +186,10 @@ class Workspace:
             spill = self._open.enter_context(
                 tempfile.TemporaryDirectory(prefix="journeyport-")
             )
-            settings = {"memory_limit": self._memory, "temp_directory": spill}
-            connection = duckdb.connect(":memory:", config={"threads": 1, **settings})
+            connection = open_session(
+                threads=1, memory_limit=self._memory, temp_directory=spill
+            )
             self._connection = self._open.enter_context(connection)
-            self._connection.execute("SET TimeZone = 'UTC'")
         return self._connection
 
 
