@@ -6,7 +6,8 @@ How tables lie on disk is said in `lake`.
 
 from binascii import hexlify
 from collections.abc import Sequence
-from itertools import groupby, pairwise
+from functools import cache
+from itertools import chain, groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,8 @@ HASH_VERSION = 2
 
 _HASHED = 100_000
 """Rows hashed at once: their texts together stay far below what a column can hold."""
+_DIGESTED = 1_000
+"""Of those, rows whose bytes are handed to the hash at once."""
 
 _SEPARATOR, _NULL, _ESCAPE = "\x1f", "\x1e", "\x10"
 _SIGNS = [ord(sign) for sign in (_SEPARATOR, _NULL, _ESCAPE)]
@@ -50,6 +53,7 @@ def field_of(column: Column) -> pa.Field:
     )
 
 
+@cache
 def schema_of(table: Table) -> pa.Schema:
     """The table as an Arrow schema; every reader and writer uses this one."""
     return pa.schema(
@@ -132,33 +136,36 @@ def _hashed(table: Table, rows: pa.RecordBatch) -> pa.StringArray:
     """The hash of each row: of its numbers, and behind them its texts."""
     kinds = [(column.name, TYPES[column.kind]) for column in table.content]
     numbers = [
-        _whole(rows.column(name).cast(kind))
+        _as_integers(rows.column(name).cast(kind))
         for name, kind in kinds
         if not pa.types.is_string(kind)
     ]
     texts = [rows.column(name) for name, kind in kinds if pa.types.is_string(kind)]
     escape = any(map(_holds_signs, texts))
-    parts = [_side_by_side(numbers, len(rows))]
+    fields = [_side_by_side(numbers, len(rows))]
     for is_void, some in groupby(texts, lambda one: one.null_count == len(one)):
         if is_void:  # columns without a value, as one text that is always the same
             void = _SEPARATOR.join(_NULL for _ in some)
-            parts.append(pa.scalar(void.encode(), pa.binary()))
+            fields.append(pa.scalar(void.encode(), pa.binary()))
         else:
             plain = (_escaped(one) if escape else one for one in some)
-            parts += [one.cast(pa.binary()) for one in plain]
+            fields += [one.cast(pa.binary()) for one in plain]
     joined = pc.binary_join_element_wise(
-        *parts,
+        *fields,
         pa.scalar(_SEPARATOR.encode(), pa.binary()),
         null_handling="replace",
         null_replacement=_NULL,
     )
-    digests = b"".join(map(xxhash.xxh3_128_digest, joined.to_pylist()))
+    # Some at a time: what holds them then stays in the processor's cache.
+    parts = (joined.slice(at, _DIGESTED) for at in range(0, len(rows), _DIGESTED))
+    each = chain.from_iterable(part.to_pylist() for part in parts)
+    digests = b"".join(map(xxhash.xxh3_128_digest, each))
     return pa.StringArray.from_buffers(
         len(rows), _edges(len(rows), 32), pa.py_buffer(hexlify(digests))
     )
 
 
-def _whole(values: pa.Array) -> pa.Array:
+def _as_integers(values: pa.Array) -> pa.Array:
     """A column of numbers, flags or times as whole numbers, the same for the same."""
     if pa.types.is_floating(values.type):
         return values.view(pa.int64())
@@ -186,6 +193,11 @@ def _side_by_side(columns: list[pa.Array], rows: int) -> pa.BinaryArray:
 def _edges(rows: int, width: int) -> pa.Buffer:
     """Where each of so many values of one width begins, and where the last ends."""
     return pa.py_buffer(np.arange(rows + 1, dtype=np.int32) * np.int32(width))
+
+
+def unchunked(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece; one that is so already is not copied."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _holds_signs(texts: pa.StringArray) -> bool:

@@ -5,9 +5,10 @@ by way of arro3) then parses what passed, thousands at once. What becomes of the
 is said in `documents`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from io import BytesIO
+from io import BufferedReader, RawIOBase
+from typing import TYPE_CHECKING
 
 import arro3.io
 import numpy as np
@@ -30,9 +31,14 @@ from journeyport.shape import (
     name,
 )
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 Columns = dict[str, pa.Array]
 _ROWS = 1024
 """Documents per batch of the reader: its buffers stay in the processor's cache."""
+_READ = 1 << 16
+"""Bytes of documents given to the reader at once."""
 
 _ARROW = {
     Kind.INTEGER: pa.int64(),
@@ -81,7 +87,7 @@ class _Fields:
         passed[list(seen.faults)] = False
         self._places = np.flatnonzero(passed)
         self.odd: set[int] = set()
-        found = _parsed(b"".join(_texts(payloads, seen)), len(self._places))
+        found = _parsed(_texts(payloads, seen), len(self._places))
         self.columns = self._of(found, document(), ())
 
     def _of(self, objects: pa.StructArray, shape: Struct, owners: _Lists) -> Columns:
@@ -157,9 +163,36 @@ def _texts(payloads: pa.StringArray, seen: Screened) -> Iterator[memoryview | by
     yield view[begin : edges[-1]]
 
 
-def _parsed(texts: bytes, count: int) -> pa.StructArray:
+class _Chained(RawIOBase):
+    """Texts one after the other, as a file: never all of them in one piece."""
+
+    def __init__(self, texts: Iterable[memoryview | bytes]) -> None:
+        self._texts = iter(texts)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: "WriteableBuffer") -> int:
+        """Fill the room; it stays part empty only where the texts end."""
+        into, filled = memoryview(room), 0
+        while filled < len(into):
+            if not self._rest:
+                following = next(self._texts, None)
+                if following is None:
+                    break
+                self._rest = memoryview(following).cast("B")
+            some = self._rest[: len(into) - filled]
+            into[filled : filled + len(some)] = some
+            self._rest = self._rest[len(some) :]
+            filled += len(some)
+        return filled
+
+
+def _parsed(texts: Iterable[memoryview | bytes], count: int) -> pa.StructArray:
     """JSON objects, one after the other, to a column of them."""
-    read = pa.table(arro3.io.read_json(BytesIO(texts), _schema(), batch_size=_ROWS))
+    file = BufferedReader(_Chained(texts), _READ)
+    read = pa.table(arro3.io.read_json(file, _schema(), batch_size=_ROWS))
     if len(read) != count:
         raise RuntimeError(f"{len(read)} objects were read where {count} were given.")
     return read.to_struct_array().combine_chunks()

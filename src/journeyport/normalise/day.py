@@ -9,7 +9,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from journeyport.arrow import HASH_VERSION, conform
+from journeyport.arrow import HASH_VERSION, conform, unchunked
 from journeyport.lake import DayWriter, Lake
 from journeyport.normalise.columns import Columns, parse
 from journeyport.normalise.documents import COUNTS, Rules, tables_of
@@ -232,8 +232,8 @@ def write_part(
     live = part
     if pc.any(part.column("is_deleted")).as_py():
         live = part.filter(pc.invert(part.column("is_deleted")))
-    payloads = live.column("payload").combine_chunks()
-    fits = live.column("fits").combine_chunks()
+    payloads = unchunked(live.column("payload"))
+    fits = unchunked(live.column("fits"))
     seen, fields = parse(payloads, fits, rules.account_id)
     progress.drift.update(seen.drift)
     kept = live.drop_columns(["payload", "fits"])
@@ -270,7 +270,7 @@ def _reject(
 
 def _tombstones(dead: pa.Table, rules: Rules) -> pa.Table:
     """Deleted engagements: when they were and that they are gone, nothing else."""
-    start = dead.column("start_date").combine_chunks()
+    start = unchunked(dead.column("start_date"))
     dates, hours, weekdays = local(start, rules.timezone)
     nothing = pa.repeat(pa.scalar(0, pa.int64()), len(dead))
     columns: Columns = {
@@ -289,7 +289,7 @@ def _name_new_values(name: str, rows: pa.Table, drift: Counter[str]) -> None:
     for (table, column), known in KNOWN_VALUES.items():
         if table != name:
             continue
-        counted = pc.value_counts(rows.column(column).combine_chunks()).to_pylist()
+        counted = pc.value_counts(rows.column(column)).to_pylist()
         for entry in counted:
             value = entry["values"]
             if value is not None and value not in known:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from journeyport.arrow import unchunked
 from journeyport.normalise import derived
 from journeyport.normalise.values import NORMALISER_VERSION, normalised_column
 from journeyport.schema import Origin, Table
@@ -94,10 +95,10 @@ def tables_of(fields: Columns, batch: pa.Table, rules: Rules) -> dict[str, pa.Ta
     start = fields["startDate"]
     base: Columns = {
         "account_id": pa.repeat(pa.scalar(rules.account_id), len(batch)),
-        "engagement_id": _whole(batch.column("engagement_id")),
+        "engagement_id": unchunked(batch.column("engagement_id")),
         "start_date": start,
-        "_extracted_at": _whole(batch.column("_extracted_at")),
-        "_run_id": _whole(batch.column("_run_id")),
+        "_extracted_at": unchunked(batch.column("_extracted_at")),
+        "_run_id": unchunked(batch.column("_run_id")),
     }
     made: dict[str, Columns] = {}
     parents: dict[str, pa.Array] = {}
@@ -222,7 +223,3 @@ def _data(maps: pa.Array) -> tuple[pa.Array, Columns]:
         "data_key": rows.items.field("key"),
         "data_value": rows.items.field("value"),
     }
-
-
-def _whole(values: pa.ChunkedArray) -> pa.Array:
-    return values.combine_chunks()

@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from journeyport.arrow import unchunked
 from journeyport.lake import Lake
 from journeyport.normalise.ranges import ranges
 from journeyport.session import open_session
@@ -203,11 +204,11 @@ def documents(
         order = _in_order(workspace, whole)
         step = max(1, min(batch, len(whole) * _PAYLOADS // max(1, whole.nbytes)))
         # In one piece before parts of it are picked: each picking would make it one.
-        payloads = whole.column("payload").combine_chunks()
+        payloads = unchunked(whole.column("payload"))
         del whole
         for start in range(0, len(order), step):
             part = order.slice(start, step)
-            picked = payloads.take(part.column("place").combine_chunks())
+            picked = payloads.take(unchunked(part.column("place")))
             yield part.append_column("payload", picked)
 
 
