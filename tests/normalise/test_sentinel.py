@@ -1,48 +1,13 @@
 """Every leaf of a document ends in its own column."""
 
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import datetime
 
-from journeyport.schema import Kind, Origin
-from journeyport.shape import (
-    EXTRA,
-    Array,
-    Leaf,
-    Mapping,
-    document,
-    paths,
-)
+from complete import contract_complete
+from journeyport.schema import Origin
+from journeyport.shape import EXTRA, document, paths
 from journeyport.tables import DAILY
 
-START = datetime(2026, 3, 5, 12, tzinfo=UTC)
 PLAIN = {"id", "accountId", "startDate"}
-
-
-def sentinels():
-    """A value of a kind, never the same again."""
-    numbers = count(1)
-
-    def value(kind):
-        number = next(numbers)
-        if kind is Kind.INSTANT:
-            return (START + timedelta(seconds=number)).isoformat()
-        if kind is Kind.INTEGER:
-            return 1_000_000 + number
-        if kind is Kind.BOOLEAN:
-            return True
-        return f"sentinel-{number}"
-
-    return value
-
-
-def filled(shape, value):
-    if isinstance(shape, Leaf):
-        return value(shape.kind)
-    if isinstance(shape, Array):
-        return [filled(shape.item, value)]
-    if isinstance(shape, Mapping):
-        return {value(Kind.STRING): filled(shape.value, value)}
-    return {name: filled(inner, value) for name, inner in shape.fields.items()}
 
 
 def leaves(document, path=""):
@@ -59,15 +24,6 @@ def leaves(document, path=""):
             yield from leaves(item, f"{path}.{key}" if path else key)
     else:
         yield path, document
-
-
-def contract_complete():
-    made = filled(document(), sentinels())
-    return made | {
-        "id": "6f9619ff-8b86-4011-b42d-00c04fc964ff",
-        "accountId": "ABCDEF",
-        "startDate": START.isoformat(),
-    }
 
 
 def comparable(value):
